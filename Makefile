@@ -1,0 +1,61 @@
+# Everything runs from a virtual environment in .venv; `make lock` renews the hash-locked files.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCKED := install --quiet --require-hashes
+
+.PHONY: help run test check fix local-azure lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: $(VENV)/.run node_modules/.installed ## the main job on the laptop: count the words of data/*.txt
+	$(BIN)/python flows/top_words.py --local data/*.txt
+
+test: $(VENV)/.dev node_modules/.installed ## the whole test-suite but what needs more than pip brings
+	$(BIN)/python -m pytest -m "not az and not browser" $(ARGS)
+
+check: $(VENV)/.dev ## format, lint, types, docstrings, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/interrogate --quiet flows blocks local_azure tasks_node tests benchmarks
+	$(BIN)/codespell $$(git ls-files '*.py' '*.md' '*.toml' '*.yaml' Makefile)
+
+fix: $(VENV)/.dev ## format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+local-azure: $(VENV)/.run node_modules/.installed ## Azurite and the Batch emulator, until Ctrl-C
+	$(BIN)/python -m local_azure up --env-file local-azure.env
+
+lock: ## renew requirements/*.txt and package-lock.json (needs uv)
+	for group in setup node; do uv pip compile --group $$group $(UV_FLAGS) -o requirements/$$group.txt; done
+	uv pip compile pyproject.toml $(UV_FLAGS) -o requirements/run.txt
+	uv pip compile pyproject.toml --group dev $(UV_FLAGS) -o requirements/dev.txt
+	npm install --package-lock-only --omit-lockfile-registry-resolved=true
+UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+clean: ## remove what make has made
+	rm -rf $(VENV) node_modules
+
+$(VENV)/.setup: requirements/setup.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) $(LOCKED) -r requirements/setup.txt
+	touch $@
+
+$(VENV)/.run: requirements/run.txt pyproject.toml $(VENV)/.setup
+	$(PIP) $(LOCKED) -r requirements/run.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	$(PIP) $(LOCKED) -r requirements/dev.txt
+	touch $@
+
+node_modules/.installed: package.json package-lock.json $(VENV)/.run
+	$(BIN)/python -c 'from local_azure.azurite import find_npm; find_npm()' 2>/dev/null || $(PIP) $(LOCKED) -r requirements/node.txt
+	$(BIN)/python -m local_azure install
+	touch $@
