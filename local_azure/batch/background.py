@@ -1,0 +1,68 @@
+"""Coroutines that go on beside the requests: kept, logged when they fail, ended at the close."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from local_azure.batch.records import Key
+
+_log = logging.getLogger(__name__)
+
+
+class Background:
+    """A set of running coroutines."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a coroutine; a failure is the emulator's own fault and is logged with its trace."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("the emulator failed", exc_info=error)
+
+    async def close(self) -> None:
+        """Cancel everything and wait until it has ended."""
+        while self._tasks:
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+class KeyedWorker:
+    """Does one piece of work per key, never two at once for one key.
+
+    A key that is woken while its work is going on gets another turn afterwards, so the work always
+    sees the latest state.
+    """
+
+    def __init__(self, background: Background, work: Callable[[Key], Awaitable[None]]) -> None:
+        self._background = background
+        self._work = work
+        self._busy: set[Key] = set()
+        self._again: set[Key] = set()
+
+    def wake(self, key: Key) -> None:
+        """See to `key` soon."""
+        if key in self._busy:
+            self._again.add(key)
+            return
+        self._busy.add(key)
+        self._background.spawn(self._see_to(key))
+
+    async def _see_to(self, key: Key) -> None:
+        try:
+            await self._work(key)
+        finally:
+            self._busy.discard(key)
+            if key in self._again:
+                self._again.discard(key)
+                self.wake(key)

@@ -1,0 +1,35 @@
+"""What the parts of the engine share: the service, the processes, the folders, the background."""
+
+from dataclasses import dataclass
+
+from local_azure.batch.background import Background
+from local_azure.batch.calls import Service
+from local_azure.batch.clock import Clock
+from local_azure.batch.folders import Folders
+from local_azure.batch.runner import Runner
+from local_azure.batch.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """The surroundings in which allocator, dispatcher and job keeper work.
+
+    Attributes:
+        url: the account's URL, as tasks are told it.
+    """
+
+    service: Service
+    runner: Runner
+    background: Background
+    folders: Folders
+    url: str
+
+    @property
+    def store(self) -> Store:
+        """The account's store."""
+        return self.service.store
+
+    @property
+    def clock(self) -> Clock:
+        """The account's clock."""
+        return self.service.clock

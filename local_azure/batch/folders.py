@@ -1,0 +1,51 @@
+"""Folders of nodes and tasks on disk, and their removal."""
+
+import asyncio
+import contextlib
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+from local_azure.batch.background import Background
+from local_azure.batch.environment import NODE_FOLDERS
+from local_azure.batch.records import Node, Task
+
+
+class Folders:
+    """The folders of all nodes, below one folder."""
+
+    def __init__(self, nodes_dir: Path, background: Background) -> None:
+        self._nodes_dir = nodes_dir
+        self._background = background
+
+    def node_root(self, pool_id: str, node_id: str) -> Path:
+        """Where a node's root folder is."""
+        return self._nodes_dir / pool_id / node_id
+
+    def make_node(self, root: Path) -> None:
+        """Make a node's root folder with what every node has."""
+        for name in NODE_FOLDERS:
+            (root / name).mkdir(parents=True, exist_ok=True)
+
+    def remove(self, path: Path) -> None:
+        """Take a folder away at once, and delete what was in it soon after."""
+        trash = self._nodes_dir / f".deleted-{uuid4().hex}"
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(trash)
+            self._background.spawn(_delete(trash))
+
+    def remove_node(self, node: Node) -> None:
+        """Remove a node's root folder, and its pool's folder with the last one."""
+        root = Path(node.root)
+        self.remove(root)
+        with contextlib.suppress(OSError):
+            root.parent.rmdir()
+
+    def remove_task(self, task: Task) -> None:
+        """Remove a task's folder from the node it ran on, if it ran and the node is there."""
+        if task.pool_id is not None and task.node_id is not None:
+            self.remove(self.node_root(task.pool_id, task.node_id) / task.directory)
+
+
+async def _delete(path: Path) -> None:
+    await asyncio.to_thread(shutil.rmtree, path)

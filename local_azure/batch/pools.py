@@ -1,0 +1,276 @@
+"""Operations on pools. Nodes come and go later: the allocator follows the targets set here."""
+
+import re
+from dataclasses import replace
+
+from local_azure.batch import schemas
+from local_azure.batch.calls import (
+    ENTITY_FIELDS,
+    Call,
+    Reply,
+    check_conditions,
+    common_view,
+    entity,
+    listing,
+    written,
+)
+from local_azure.batch.errors import BatchError, conflict, exists, invalid_property
+from local_azure.batch.records import Pool
+from local_azure.batch.states import AllocationState, PoolState
+from local_azure.batch.wire import Json, etag_of, format_time, parse_duration
+
+_VM_SIZE = re.compile(r"(?:standard|basic)_[a-z]+(\d+)[a-z0-9_-]*", re.IGNORECASE)
+_MIN_RESIZE_TIMEOUT_S = 300
+_MAX_SLOTS = 256
+_SLOTS_PER_CORE = 4
+
+_VM_CONFIGURATION = schemas.obj(
+    {
+        "imageReference": schemas.obj(
+            {
+                "publisher": schemas.string,
+                "offer": schemas.string,
+                "sku": schemas.string,
+                "version": schemas.string,
+                "virtualMachineImageId": schemas.unsupported,
+                "sharedGalleryImageId": schemas.unsupported,
+                "communityGalleryImageId": schemas.unsupported,
+            }
+        ),
+        "nodeAgentSKUId": schemas.string,
+        **dict.fromkeys(
+            (
+                "windowsConfiguration",
+                "dataDisks",
+                "licenseType",
+                "containerConfiguration",
+                "diskEncryptionConfiguration",
+                "nodePlacementConfiguration",
+                "extensions",
+                "osDisk",
+                "securityProfile",
+                "serviceArtifactReference",
+            ),
+            schemas.unsupported,
+        ),
+    },
+    ("imageReference", "nodeAgentSKUId"),
+)
+_CHANGEABLE: dict[str, schemas.Parser] = {
+    "displayName": schemas.string,
+    "startTask": schemas.START_TASK,
+    "metadata": schemas.METADATA,
+    "taskSlotsPerNode": schemas.integer(1, _MAX_SLOTS),
+    "taskSchedulingPolicy": schemas.obj(
+        {
+            "nodeFillType": schemas.one_of("spread", "pack"),
+            "jobDefaultOrder": schemas.only("none"),
+        }
+    ),
+    **dict.fromkeys(
+        (
+            "applicationPackageReferences",
+            "enableInterNodeCommunication",
+            "networkConfiguration",
+            "userAccounts",
+            "mountConfiguration",
+            "upgradePolicy",
+        ),
+        schemas.unsupported,
+    ),
+}
+_TARGETS: dict[str, schemas.Parser] = {
+    "targetDedicatedNodes": schemas.integer(0),
+    "targetLowPriorityNodes": schemas.integer(0),
+    "resizeTimeout": schemas.duration,
+}
+_CREATE = schemas.obj(
+    {
+        "id": schemas.resource_id,
+        "vmSize": schemas.string,
+        "virtualMachineConfiguration": _VM_CONFIGURATION,
+        "enableAutoScale": schemas.unsupported,
+        "autoScaleFormula": schemas.unsupported,
+        "autoScaleEvaluationInterval": schemas.unsupported,
+        **_CHANGEABLE,
+        **_TARGETS,
+    },
+    ("id", "vmSize", "virtualMachineConfiguration"),
+)
+_UPDATE = schemas.obj(
+    {
+        **_CHANGEABLE,
+        "vmSize": schemas.unsupported,
+        "virtualMachineConfiguration": schemas.unsupported,
+    }
+)
+_RESIZE = schemas.obj(
+    {
+        **_TARGETS,
+        "nodeDeallocationOption": schemas.one_of("requeue", "terminate", "taskcompletion"),
+    }
+)
+_FIELDS = ENTITY_FIELDS | {
+    *("allocationState", "allocationStateTransitionTime", "resizeErrors", "resizeTimeout"),
+    *("currentDedicatedNodes", "currentLowPriorityNodes", "targetDedicatedNodes"),
+    *("targetLowPriorityNodes", "vmSize", "virtualMachineConfiguration", "enableAutoScale"),
+    *("enableInterNodeCommunication", "startTask", "taskSlotsPerNode", "taskSchedulingPolicy"),
+    *("metadata", "stats"),
+}
+
+
+def cores_of(vm_size: str) -> int:
+    """Read the number of cores off the name of a VM size.
+
+    Raises:
+        BatchError: 400, the name is not of the form standard_<family><cores>...
+    """
+    found = _VM_SIZE.fullmatch(vm_size)
+    if found is None:
+        raise invalid_property("vmSize", vm_size, "no such VM size, for example standard_d2s_v5")
+    return max(1, int(found.group(1)))
+
+
+def view(call: Call, pool: Pool) -> Json:
+    """Write a pool as on the wire."""
+    nodes = call.store.nodes.of(pool.id).values()
+    dedicated = sum(node.dedicated for node in nodes)
+    return {
+        **pool.body,
+        **common_view(pool, call.url("pools", pool.id)),
+        "allocationState": pool.allocation,
+        "allocationStateTransitionTime": format_time(pool.allocation_since),
+        "resizeErrors": list(pool.resize_errors) or None,
+        "currentDedicatedNodes": dedicated,
+        "currentLowPriorityNodes": len(nodes) - dedicated,
+        "targetDedicatedNodes": pool.target_dedicated,
+        "targetLowPriorityNodes": pool.target_low_priority,
+    }
+
+
+def create_pool(call: Call) -> Reply:
+    """POST /pools."""
+    body = schemas.read(_CREATE, call.body)
+    if call.store.pools.find(body["id"]) is not None:
+        raise exists("Pool", body["id"])
+    _check_slots(body, body["vmSize"])
+    _check_timeout(body)
+    now, serial = call.service.clock.now(), call.store.next_serial()
+    low_priority = body.pop("targetLowPriorityNodes", 0)
+    dedicated = body.pop("targetDedicatedNodes", 0)
+    pool = Pool(
+        id=body.pop("id"),
+        serial=serial,
+        state=PoolState.ACTIVE,
+        created=now,
+        state_since=now,
+        modified=now,
+        etag=etag_of(serial, now),
+        allocation=AllocationState.RESIZING if dedicated + low_priority else AllocationState.STEADY,
+        allocation_since=now,
+        target_dedicated=dedicated,
+        target_low_priority=low_priority,
+        body=_with_defaults(body),
+    )
+    call.store.pools.put(pool)
+    return written(pool, call.url("pools", pool.id), 201, location=True)
+
+
+def _with_defaults(body: Json) -> Json:
+    defaults: Json = {
+        "resizeTimeout": "PT15M",
+        "taskSlotsPerNode": 1,
+        "taskSchedulingPolicy": {"nodeFillType": "Spread"},
+        "enableAutoScale": False,
+        "enableInterNodeCommunication": False,
+    }
+    if "startTask" in body:
+        body["startTask"] = {"maxTaskRetryCount": 0, "waitForSuccess": True} | body["startTask"]
+    return defaults | body
+
+
+def _check_slots(body: Json, vm_size: str) -> None:
+    limit = min(_SLOTS_PER_CORE * cores_of(vm_size), _MAX_SLOTS)
+    if body.get("taskSlotsPerNode", 1) > limit:
+        reason = f"a node of size {vm_size} has {limit} task slots at most"
+        raise invalid_property("taskSlotsPerNode", body["taskSlotsPerNode"], reason)
+
+
+def _check_timeout(body: Json) -> None:
+    text = body.get("resizeTimeout", "PT15M")
+    if parse_duration(text).total_seconds() < _MIN_RESIZE_TIMEOUT_S:
+        raise invalid_property("resizeTimeout", text, "it must be 5 minutes or more")
+
+
+def list_pools(call: Call) -> Reply:
+    """GET /pools."""
+    pools = call.store.pools.of().values()
+    return listing(call, "pools", pools, lambda pool: view(call, pool), _FIELDS)
+
+
+def get_pool(call: Call) -> Reply:
+    """GET /pools/{poolId}."""
+    pool = call.store.pools.get(call.ids["pool_id"])
+    return entity(call, pool, view(call, pool), "pools", _FIELDS)
+
+
+def pool_exists(call: Call) -> Reply:
+    """HEAD /pools/{poolId}."""
+    call.store.pools.get(call.ids["pool_id"])
+    return Reply()
+
+
+def _writable(call: Call) -> Pool:
+    pool = call.store.pools.get(call.ids["pool_id"])
+    if pool.state is PoolState.DELETING:
+        raise conflict("PoolBeingDeleted", "The specified pool is being deleted", pool.id)
+    check_conditions(call, pool, write=True)
+    return pool
+
+
+def _write(call: Call, pool: Pool, body: Json, status: int) -> Reply:
+    pool = pool.written(call.service.clock.now(), call.store.next_serial(), body=body)
+    call.store.pools.put(pool)
+    return written(pool, call.url("pools", pool.id), status)
+
+
+def update_pool(call: Call) -> Reply:
+    """PATCH /pools/{poolId}: only what is given is replaced."""
+    pool = _writable(call)
+    body = schemas.read(_UPDATE, call.body)
+    _check_slots(body, pool.body["vmSize"])
+    if "taskSlotsPerNode" in body and call.store.nodes.of(pool.id):
+        raise conflict("OperationInvalidForCurrentState", "The pool must be without nodes", pool.id)
+    return _write(call, pool, _with_defaults(pool.body | body), 200)
+
+
+def delete_pool(call: Call) -> Reply:
+    """DELETE /pools/{poolId}: 202, then `deleting` until its nodes are gone, then 404."""
+    pool = _writable(call)
+    call.store.pools.put(pool.move(PoolState.DELETING, call.service.clock.now()))
+    return Reply(status=202)
+
+
+def resize_pool(call: Call) -> Reply:
+    """POST /pools/{poolId}/resize."""
+    pool = _writable(call)
+    body = schemas.read(_RESIZE, call.body)
+    if not {"targetDedicatedNodes", "targetLowPriorityNodes"} & body.keys():
+        raise BatchError(
+            400,
+            "MissingRequiredProperty",
+            "One of targetDedicatedNodes and targetLowPriorityNodes is required.",
+        )
+    _check_timeout(body)
+    if pool.allocation is not AllocationState.STEADY:
+        raise conflict("PoolBeingResized", "The specified pool is being resized", pool.id)
+    now = call.service.clock.now()
+    pool = replace(
+        pool.allocate(AllocationState.RESIZING, now),
+        target_dedicated=body.get("targetDedicatedNodes", pool.target_dedicated),
+        target_low_priority=body.get("targetLowPriorityNodes", pool.target_low_priority),
+        node_deallocation=body.get("nodeDeallocationOption", "requeue"),
+        resize_errors=(),
+    )
+    call.store.pools.put(pool)
+    return written(pool, call.url("pools", pool.id), 202)

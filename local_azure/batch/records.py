@@ -1,0 +1,189 @@
+"""What the store holds: pools, nodes, jobs and tasks as frozen records, replaced and never changed.
+
+`body` holds what the client gave, with the service's defaults filled in, under its wire names.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+from local_azure.batch.states import (
+    AllocationState,
+    JobState,
+    NodeState,
+    PoolState,
+    TaskState,
+    check_transition,
+)
+from local_azure.batch.wire import Json, etag_of
+
+Key = tuple[str, ...]
+
+
+def key_of(*ids: str) -> Key:
+    """Make a store key: ids are unique whatever their case."""
+    return tuple(part.lower() for part in ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What every resource has.
+
+    Attributes:
+        id: as the client wrote it; unique within its parent whatever its case.
+        serial: number of creation, ascending over the whole account; lists go by it.
+        etag: changes with every write of a client, not with state transitions.
+    """
+
+    noun: ClassVar[str]
+
+    id: str
+    serial: int
+    state: StrEnum
+    created: datetime
+    state_since: datetime
+    modified: datetime
+    etag: str
+    previous_state: StrEnum | None = None
+    previous_since: datetime | None = None
+
+    @property
+    def key(self) -> Key:
+        """The record's key in its table."""
+        return key_of(self.id)
+
+    def move(self, state: StrEnum, now: datetime, **changes: Any) -> Self:
+        """Give the record in another state.
+
+        Raises:
+            IllegalTransitionError: the table of its states forbids it.
+        """
+        check_transition(f"{self.noun} {'/'.join(self.key)}", self.state, state)
+        return replace(
+            self,
+            state=state,
+            state_since=now,
+            previous_state=self.state,
+            previous_since=self.state_since,
+            **changes,
+        )
+
+    def written(self, now: datetime, serial: int, **changes: Any) -> Self:
+        """Give the record as a client's write leaves it: a new ETag and modification time."""
+        return replace(self, modified=now, etag=etag_of(serial, now), **changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool(Record):
+    """A pool; its targets are what the last create or resize asked for."""
+
+    noun: ClassVar[str] = "Pool"
+
+    state: PoolState
+    body: Json
+    allocation: AllocationState
+    allocation_since: datetime
+    target_dedicated: int
+    target_low_priority: int
+    node_deallocation: str = "requeue"
+    resize_errors: tuple[Json, ...] = ()
+
+    @property
+    def slots(self) -> int:
+        """Task slots of each of its nodes."""
+        return int(self.body["taskSlotsPerNode"])
+
+    def allocate(self, state: AllocationState, now: datetime, **changes: Any) -> Self:
+        """Give the pool in another allocation state."""
+        check_transition(f"allocation of pool {self.id}", self.allocation, state)
+        return replace(self, allocation=state, allocation_since=now, **changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node(Record):
+    """A compute node: here a folder in which tasks run."""
+
+    noun: ClassVar[str] = "Node"
+
+    state: NodeState
+    pool_id: str
+    dedicated: bool
+    vm_size: str
+    root: str
+    ip_address: str
+    booted: datetime
+    start_task: Json | None = None
+    start_task_info: Json | None = None
+    running_tasks: int = 0
+    running_slots: int = 0
+    total_tasks_run: int = 0
+    total_tasks_succeeded: int = 0
+    recent_tasks: tuple[Json, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """Pool id and node id."""
+        return key_of(self.pool_id, self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(Record):
+    """A job; `pool_id` names its pool, which may not exist (yet, or any more)."""
+
+    noun: ClassVar[str] = "Job"
+
+    state: JobState
+    body: Json
+    ended: datetime | None = None
+    terminate_reason: str | None = None
+
+    @property
+    def pool_id(self) -> str:
+        """Id of the pool its tasks run on."""
+        return str(self.body["poolInfo"]["poolId"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """What is known of a task's runs; of the last one, where there were several."""
+
+    started: datetime | None = None
+    ended: datetime | None = None
+    exit_code: int | None = None
+    failure: Json | None = None
+    result: str | None = None
+    retry_count: int = 0
+    last_retry: datetime | None = None
+    requeue_count: int = 0
+    last_requeue: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task(Record):
+    """A task; `node_id` is set from its first assignment on."""
+
+    noun: ClassVar[str] = "Task"
+
+    state: TaskState
+    body: Json
+    job_id: str
+    execution: Execution = field(default_factory=Execution)
+    pool_id: str | None = None
+    node_id: str | None = None
+    files_cleaned: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Job id and task id."""
+        return key_of(self.job_id, self.id)
+
+    @property
+    def slots(self) -> int:
+        """Task slots it takes on a node."""
+        return int(self.body["requiredSlots"])
+
+    @property
+    def directory(self) -> str:
+        """Its folder, below the node's root folder."""
+        return f"workitems/{self.job_id}/job-1/{self.id}"

@@ -1,0 +1,203 @@
+"""Runs one command on a node: files in, a process of its own session, files out.
+
+The only place of the emulator that starts processes of tasks. A run that is cancelled kills the
+whole process group and waits until it is gone.
+"""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+from asyncio.subprocess import DEVNULL, Process
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local_azure.batch import transfer
+from local_azure.batch.clock import Clock
+from local_azure.batch.failures import exit_code_failure, failure, task_ended
+from local_azure.batch.outputs import matching_files
+from local_azure.batch.wire import Json
+
+_DEFAULT_FILE_MODE = "0770"
+_DOWNLOAD_CODES = {
+    "denied": "BlobAccessDenied",
+    "missing": "BlobNotFound",
+    "other": "BlobDownloadMiscError",
+}
+_UPLOAD_CODES = {
+    "denied": "FileUploadAccessDenied",
+    "missing": "FileUploadContainerNotFound",
+    "other": "FileUploadMiscError",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One command with its surroundings.
+
+    Attributes:
+        directory: gets stdout.txt, stderr.txt and the working directory `wd`.
+        limit_s: seconds of emulated time after which the command is killed; None: no limit.
+    """
+
+    directory: Path
+    command_line: str
+    environment: dict[str, str] = field(repr=False)
+    resource_files: list[Json] = field(default_factory=list, repr=False)
+    output_files: list[Json] = field(default_factory=list, repr=False)
+    limit_s: float | None = None
+
+    @property
+    def working_directory(self) -> Path:
+        """Where the command runs."""
+        return self.directory / "wd"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a command ended; without an exit code it did not start, or was killed at its limit."""
+
+    exit_code: int | None = None
+    failure: Json | None = None
+    retryable: bool = False
+
+
+class Runner:
+    """Runs commands; transfers of all of them share a few threads."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def prepare(self, work: Work) -> Json | None:
+        """Make the folders anew and download the resource files; give a failure, or None."""
+        try:
+            await asyncio.to_thread(_make_folders, work)
+            for resource in work.resource_files:
+                await asyncio.to_thread(_download, work, resource)
+        except transfer.TransferError as error:
+            message = "One of the specified Azure Blob(s) could not be read"
+            details = ("Message", error.message)
+            return failure(_DOWNLOAD_CODES[error.kind], message, details)
+        except OSError as error:
+            details = ("Message", f"{error.strerror}: {error.filename}")
+            return failure("ResourceFileWriteFailed", "A resource file was not written", details)
+        return None
+
+    async def run(self, work: Work) -> Outcome:
+        """Run the command to its end or its limit."""
+        try:
+            process = await self._start(work)
+        except FileNotFoundError as error:
+            message = "The specified command program is not found"
+            details = ("Message", f"{error.strerror}: {error.filename}")
+            return Outcome(failure=failure("CommandProgramNotFound", message, details))
+        except (OSError, ValueError) as error:
+            details = ("Message", str(error))
+            text = "The command could not be launched"
+            return Outcome(failure=failure("CommandLaunchFailed", text, details))
+        try:
+            in_time = await self._wait(process, work.limit_s)
+        finally:
+            await _kill(process)
+        code = _exit_code(process)
+        if not in_time:
+            return Outcome(exit_code=code, failure=task_ended("at its maxWallClockTime"))
+        if code != 0:
+            return Outcome(exit_code=code, failure=exit_code_failure(code), retryable=True)
+        return Outcome(exit_code=0)
+
+    async def _start(self, work: Work) -> Process:
+        with (
+            (work.directory / "stdout.txt").open("wb") as stdout,
+            (work.directory / "stderr.txt").open("wb") as stderr,
+        ):
+            return await asyncio.create_subprocess_exec(
+                *shlex.split(work.command_line),
+                cwd=work.working_directory,
+                env=work.environment,
+                stdin=DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+
+    async def _wait(self, process: Process, limit_s: float | None) -> bool:
+        """Wait for the end of a process; False: the limit came first."""
+        ended = asyncio.ensure_future(process.wait())
+        if limit_s is None:
+            await ended
+            return True
+        limit = asyncio.ensure_future(self._clock.sleep(limit_s))
+        try:
+            done, _ = await asyncio.wait({ended, limit}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            limit.cancel()
+        return ended in done
+
+    async def upload(self, work: Work, exit_code: int | None) -> Json | None:
+        """Upload the output files whose condition holds; give a failure, or None."""
+        conditions = {"taskcompletion", "tasksuccess" if exit_code == 0 else "taskfailure"}
+        for output in work.output_files:
+            if output["uploadOptions"]["uploadCondition"] not in conditions:
+                continue
+            failed = await asyncio.to_thread(_upload, work, output)
+            if failed is not None:
+                return failed
+        return None
+
+
+def _make_folders(work: Work) -> None:
+    if work.directory.exists():
+        shutil.rmtree(work.directory)
+    work.working_directory.mkdir(parents=True)
+
+
+def _download(work: Work, resource: Json) -> None:
+    root, path = work.working_directory, resource.get("filePath", "")
+    if "httpUrl" in resource:
+        files = {resource["httpUrl"]: root / path}
+    else:
+        container = resource["storageContainerUrl"]
+        names = transfer.list_blobs(container, resource.get("blobPrefix", ""))
+        files = {transfer.blob_url(container, name): root / path / name for name in names}
+    mode = int(resource.get("fileMode", _DEFAULT_FILE_MODE), 8)
+    for url, target in files.items():
+        if not target.resolve().is_relative_to(root.resolve()):
+            raise PermissionError(1, "outside the working directory", str(target))
+        transfer.download(url, target)
+        target.chmod(mode)
+
+
+def _upload(work: Work, output: Json) -> Json | None:
+    destination = output["destination"]["container"]
+    headers = {item["name"]: item.get("value", "") for item in destination.get("uploadHeaders", [])}
+    files = matching_files(
+        work.working_directory, output["filePattern"], destination.get("path"), work.environment
+    )
+    if files is None:
+        details = ("FilePattern", output["filePattern"])
+        return failure("FileUploadMiscError", "No file matched the pattern", details)
+    try:
+        for path, name in files.items():
+            transfer.upload(path, destination["containerUrl"], name, headers)
+    except transfer.TransferError as error:
+        details = ("Message", error.message)
+        return failure(_UPLOAD_CODES[error.kind], "An output file was not uploaded", details)
+    return None
+
+
+async def _kill(process: Process) -> None:
+    """Kill what is left of the process's group and wait until the process is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def _exit_code(process: Process) -> int:
+    """Give the exit code as a shell does: 128 and the signal's number for a killed process."""
+    code = process.returncode
+    if code is None:
+        raise RuntimeError(f"process {process.pid} has not ended")
+    return code if code >= 0 else 128 - code
