@@ -1,0 +1,29 @@
+"""How both clients treat the network: they repeat lost connections, and leave the rest to others.
+
+A call that the service answered with 429 or 5xx is repeated by the Prefect task that made it; so
+`retry_status` is 0 here, and each kind of failure has one owner.
+"""
+
+from typing import Any
+
+from azure.core.pipeline import PipelineRequest
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+
+# Two more tries of five seconds each: an unreachable endpoint is an error within about 20 s.
+TIMEOUTS: dict[str, Any] = {
+    "connection_timeout": 5,
+    "read_timeout": 60,
+    "retry_connect": 2,
+    "retry_read": 2,
+    "retry_status": 0,
+}
+
+
+class RepeatEveryMethod(SansIOHTTPPolicy[Any, Any]):
+    """Have the SDK repeat lost POST and PATCH calls too: every step here is safe to repeat."""
+
+    def on_request(self, request: PipelineRequest[Any]) -> None:
+        """Widen the methods that azure-core repeats after a lost connection."""
+        request.context.options["retry_on_methods"] = frozenset(
+            {"GET", "HEAD", "PUT", "DELETE", "POST", "PATCH"}
+        )

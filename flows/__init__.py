@@ -1,0 +1,1 @@
+"""What runs in the flow's process; the programs that run on the nodes are in `tasks_node/`."""
