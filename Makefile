@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := install --quiet --require-hashes
 
-.PHONY: help run test check fix local-azure lock clean
+.PHONY: help run test test-az test-browser check fix local-azure lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,6 +15,14 @@ run: $(VENV)/.run node_modules/.installed ## the main job on the laptop: count t
 
 test: $(VENV)/.dev node_modules/.installed ## the whole test-suite but what needs more than pip brings
 	$(BIN)/python -m pytest -m "not az and not browser" $(ARGS)
+
+test-az: $(VENV)/.dev node_modules/.installed ## `az batch` against the emulator (needs the Azure CLI)
+	@command -v az >/dev/null || { echo "test-az needs the Azure CLI: put az on the PATH (pip install azure-cli, in an environment of its own)"; exit 1; }
+	$(BIN)/python -m pytest -m az $(ARGS)
+
+test-browser: $(VENV)/.dev node_modules/.installed ## Prefect's pages in headless Chromium (needs chromium)
+	@command -v chromium >/dev/null || { echo "test-browser needs chromium on the PATH"; exit 1; }
+	$(BIN)/python -m pytest -m browser $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types, docstrings, spelling
 	$(BIN)/ruff format --check .
