@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from blocks import AzureBatchCredentials, AzureStorageCredentials
 from blocks.environment import read_env_file
+from blocks.loading import plain_message
 
 app = App(name="python -m blocks", help=__doc__)
 
@@ -35,9 +36,9 @@ def save(
 def main() -> int:
     """Run the command line; 1 and one line on standard error if a value is missing or wrong."""
     try:
-        app()
+        app(result_action="return_value")
     except ValueError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {plain_message(error)}\n")
         return 1
     return 0
 

@@ -7,7 +7,7 @@ from azure.batch import BatchClient
 from azure.core.credentials import AzureNamedKeyCredential, TokenCredential
 from azure.identity import DefaultAzureCredential
 from prefect.blocks.abstract import CredentialsBlock
-from pydantic import Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, model_validator
 
 from blocks import environment
 from blocks.checks import checked_endpoint, checked_key, checked_name
@@ -29,6 +29,9 @@ class AzureBatchCredentials(CredentialsBlock):
             pools = [pool.id for pool in client.list_pools()]
         ```
     """
+
+    # What pydantic would show of a wrong block is its secret.
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     _block_type_name: ClassVar[str | None] = "Azure Batch Credentials"
     _block_type_slug: ClassVar[str | None] = "azure-batch-credentials"

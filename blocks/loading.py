@@ -3,6 +3,7 @@
 from typing import TypeVar, cast
 
 from prefect.blocks.core import Block
+from pydantic import ValidationError
 
 _Block = TypeVar("_Block", bound=Block)
 
@@ -18,5 +19,12 @@ def load_named(block_type: type[_Block], name: str) -> _Block:
     except ValueError as error:
         raise ValueError(
             f"no block {name!r} of type {block_type.get_block_type_slug()!r} could be loaded "
-            f"({error}): save it with `python -m blocks save {name}`"
+            f"({plain_message(error)}): save it with `python -m blocks save {name}`"
         ) from error
+
+
+def plain_message(error: ValueError) -> str:
+    """Return what a ValueError says; of pydantic's, only the sentences of the checks."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(item["msg"].removeprefix("Value error, ") for item in error.errors())

@@ -15,9 +15,9 @@ from azure.storage.blob import BlobServiceClient
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from pydantic import ValidationError
 
 from blocks import AzureBatchCredentials, AzureStorageCredentials
+from blocks.loading import plain_message
 from flows.errors import ConfigurationError, ServiceError
 
 P = ParamSpec("P")
@@ -57,13 +57,6 @@ def open_services(batch_name: str | None, storage_name: str | None) -> Iterator[
         raise ConfigurationError(plain_message(error)) from error
     with batch_block.get_client() as batch, storage_block.get_client() as blobs:
         yield Services(batch, blobs)
-
-
-def plain_message(error: ValueError) -> str:
-    """Return what a ValueError says; of pydantic's, only the sentences of the checks."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    return "; ".join(item["msg"].removeprefix("Value error, ") for item in error.errors())
 
 
 def error_code(error: AzureError) -> str | None:

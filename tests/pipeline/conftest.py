@@ -1,0 +1,141 @@
+"""Fixtures of the pipeline's tests: Prefect's server, the accounts, and a look for leftovers."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from azure.batch import BatchClient
+from azure.storage.blob import BlobServiceClient
+from prefect.settings import (
+    PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW,
+    PREFECT_SERVER_ANALYTICS_ENABLED,
+    temporary_settings,
+)
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.runs import Run, new_run
+from flows.services import Services
+from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
+from flows.steps.job import create_job
+from flows.steps.pool import check_image, create_pool
+from flows.steps.storage import create_containers, upload_files
+from local_azure.stack import LocalAzure
+from tests.pipeline.prefect_server import PrefectServer, stop
+from tests.processes import Marked
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def prefect_harness() -> Iterator[None]:
+    """Prefect's server inside this process's tree, with a database of its own."""
+    # Steps are also called outside of a flow here, where their logs have no run to go to.
+    settings = {
+        PREFECT_SERVER_ANALYTICS_ENABLED: False,
+        PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore",
+    }
+    with temporary_settings(settings), prefect_test_harness(server_startup_timeout=90):
+        yield
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A Prefect server of its own process, for workers and the prefect command."""
+    with PrefectServer(tmp_path_factory.mktemp("prefect"), PROJECT) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def deployed(
+    prefect_server: PrefectServer, local_azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrefectServer]:
+    """The server with saved blocks, both deployments, and a worker that runs somewhere else."""
+    folder = tmp_path_factory.mktemp("worker")
+    env_file = folder / "local.env"
+    lines = (f"export {name}={value!r}\n" for name, value in local_azure.environment.items())
+    env_file.write_text("".join(lines))
+    for name in ("local", "azure"):
+        prefect_server.run("python", "-m", "blocks", "save", name, "--env-file", str(env_file))
+    prefect_server.run("prefect", "work-pool", "create", "top-words", "--type", "process")
+    prefect_server.run("prefect", "--no-prompt", "deploy", "--all")
+    worker = prefect_server.start(
+        *("prefect", "worker", "start", "--pool", "top-words"),
+        log=folder / "worker.log",
+        folder=folder,
+    )
+    yield prefect_server
+    stop(worker)
+
+
+@pytest.fixture
+def accounts(
+    local_azure: LocalAzure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> LocalAzure:
+    """The environment of the laptop's accounts, in a working directory without `.env`."""
+    for name, value in local_azure.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return local_azure
+
+
+@pytest.fixture
+def services(batch_client: BatchClient, blob_service: BlobServiceClient) -> Services:
+    """The clients as the steps take them."""
+    return Services(batch_client, blob_service)
+
+
+@pytest.fixture
+def make_run(services: Services) -> Callable[[], Run]:
+    """Make a run with three containers, a pool without nodes' work, and an empty job."""
+
+    def make() -> Run:
+        pool, job = PoolSettings(), JobSettings()
+        run = new_run(uuid4(), 1, job, CleanUpPolicy())
+        create_containers(services, run)
+        upload_files(services, run, job.node_program, [])
+        create_pool(services, run, pool, check_image(services, pool), job.node_program)
+        create_job(services, run, job)
+        return run
+
+    return make
+
+
+@pytest.fixture
+def nothing_left(accounts: LocalAzure, services: Services) -> Iterator[None]:
+    """Check after the test that no pool, job, container or process of a batch task is left."""
+    yield
+    assert leftovers(services) == []
+    assert node_processes(accounts) == []
+
+
+def leftovers(services: Services) -> list[str]:
+    """Return every pool, job and container of both accounts."""
+    return [
+        *(f"pool {pool.id}" for pool in services.batch.list_pools()),
+        *(f"job {job.id}" for job in services.batch.list_jobs()),
+        *(f"container {container.name}" for container in services.blobs.list_containers()),
+    ]
+
+
+def node_processes(azure: LocalAzure) -> list[str]:
+    """Return the command lines of all processes that nodes of this account have (Linux)."""
+    mark = f"AZ_BATCH_ACCOUNT_URL={azure.batch_url}".encode()
+    return [
+        (process / "cmdline").read_text()
+        for process in Path("/proc").glob("[0-9]*")
+        if mark in _environment(process)
+    ]
+
+
+def _environment(process: Path) -> bytes:
+    try:
+        return (process / "environ").read_bytes()
+    except OSError:
+        return b""
+
+
+def mark_for_children(marked: Marked) -> dict[str, str]:
+    """Return the variable by which a process that a test starts, and its children, are found."""
+    return {marked.VARIABLE: os.environ[marked.VARIABLE]}

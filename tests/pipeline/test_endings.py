@@ -1,0 +1,118 @@
+"""How runs end that do not end by themselves; nothing is left of any of them."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from flows.services import Services
+from local_azure.stack import LocalAzure
+from tests.pipeline.conftest import leftovers, mark_for_children, node_processes
+from tests.pipeline.prefect_server import PrefectServer, stop, wait_for
+from tests.processes import Marked
+
+PARAMETERS = {"inputs": ["data/taskdata1.txt"], "job": {"delay_s": 600}}
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def start_run(server: PrefectServer, azure: LocalAzure, output_dir: Path) -> str:
+    """Start a run that would take ten minutes; return its id once a batch task runs."""
+    deployment = server.get("/deployments/name/top-words/local")
+    parameters = deployment["parameters"] | PARAMETERS | {"output_dir": str(output_dir)}
+    body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+    run = server.post(f"/deployments/{deployment['id']}/create_flow_run", body)
+    wait_for(lambda: node_processes(azure), timeout_s=60)
+    return str(run["id"])
+
+
+def end_state(server: PrefectServer, run_id: str) -> str:
+    """Return the type of a run's state if that is its last, else nothing."""
+    state = server.get(f"/flow_runs/{run_id}")["state_type"]
+    return state if state in {"CANCELLED", "COMPLETED", "CRASHED", "FAILED"} else ""
+
+
+def test_cancelled_from_the_api(
+    deployed: PrefectServer, accounts: LocalAzure, services: Services, tmp_path: Path
+) -> None:
+    """A run that is cancelled by its id deletes everything."""
+    run_id = start_run(deployed, accounts, tmp_path)
+
+    deployed.run("prefect", "flow-run", "cancel", run_id)
+
+    assert wait_for(lambda: end_state(deployed, run_id), timeout_s=60) == "CANCELLED"
+    wait_for(lambda: not leftovers(services), timeout_s=60)
+
+
+def test_killed_flow_process(
+    deployed: PrefectServer, accounts: LocalAzure, services: Services, tmp_path: Path
+) -> None:
+    """If the flow's process is killed (kill -9), the worker runs the clean-up."""
+    run_id = start_run(deployed, accounts, tmp_path)
+
+    os.kill(flow_process(run_id), signal.SIGKILL)
+
+    assert wait_for(lambda: end_state(deployed, run_id), timeout_s=60) == "CRASHED"
+    wait_for(lambda: not leftovers(services), timeout_s=60)
+
+
+def flow_process(run_id: str) -> int:
+    """Return the process in which the worker has the flow run, not the node's (Linux)."""
+    mark = f"PREFECT__FLOW_RUN_ID={run_id}".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            found += [int(process.name)] if mark in (process / "environ").read_bytes() else []
+        except OSError:
+            continue
+    return min(found)
+
+
+@pytest.mark.parametrize(
+    ("signal_number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]
+)
+def test_signal_to_a_script(  # noqa: PLR0913, PLR0917 - fixtures
+    prefect_server: PrefectServer,
+    accounts: LocalAzure,
+    marked: Marked,
+    tmp_path: Path,
+    signal_number: signal.Signals,
+    exit_code: int,
+) -> None:
+    """A script that gets Ctrl-C or SIGTERM deletes everything before it ends."""
+    script = prefect_server.start(
+        *("python", "flows/top_words.py", "data/taskdata1.txt", "--delay", "600"),
+        *("--output-dir", str(tmp_path)),
+        log=tmp_path / "log",
+        extra=mark_for_children(marked) | dict(accounts.environment),
+    )
+    wait_for(lambda: node_processes(accounts), timeout_s=60)
+
+    script.send_signal(signal_number)
+
+    assert script.wait(timeout=60) == exit_code
+    assert "Traceback" not in (tmp_path / "log").read_text()
+    assert marked.none()
+
+
+def test_ctrl_c_at_the_terminal(
+    prefect_server: PrefectServer, marked: Marked, tmp_path: Path
+) -> None:
+    """Ctrl-C reaches the whole group of `--local`: its services live until all is deleted."""
+    script = prefect_server.start(
+        *("python", "flows/top_words.py", "--local", "data/taskdata1.txt", "--delay", "600"),
+        *("--output-dir", str(tmp_path)),
+        log=tmp_path / "log",
+        extra=mark_for_children(marked),
+    )
+    try:
+        wait_for(lambda: "1 running" in (tmp_path / "log").read_text(), timeout_s=60)
+        os.killpg(script.pid, signal.SIGINT)
+        assert script.wait(timeout=60) == 130
+    finally:
+        stop(script)
+    told = (tmp_path / "log").read_text()
+    assert "stopped by Ctrl-C" in told
+    assert "deleted job" in told
+    wait_for(marked.none, timeout_s=10)

@@ -1,0 +1,130 @@
+"""Every step can be repeated: creating accepts its own, adding adds what is missing."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from azure.batch.models import BatchJobUpdateOptions, BatchMetadataItem, BatchPoolUpdateOptions
+
+from flows.errors import NotOwned, ServiceError
+from flows.inputs import InputFile, find_inputs
+from flows.runs import Run, new_run
+from flows.services import Services, step
+from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
+from flows.steps.batch_tasks import add_batch_tasks, wait_for_batch_tasks
+from flows.steps.job import create_job, end_job_with_last_task
+from flows.steps.leftovers import Kinds, delete_leftovers
+from flows.steps.outputs import download_outputs
+from flows.steps.pool import check_image, create_pool
+from flows.steps.storage import check_storage, create_containers, upload_files
+
+pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
+
+POOL = PoolSettings()
+JOB = JobSettings(poll_interval_s=0.3)
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> list[InputFile]:
+    """Two short texts."""
+    for name in ("one.txt", "two.txt"):
+        (tmp_path / name).write_text(f"{name} {name}")
+    return find_inputs([str(tmp_path / "*.txt")])
+
+
+@pytest.fixture
+def run(services: Services) -> Iterator[Run]:
+    """A run that has nothing yet; what it has at the end is deleted."""
+    run = new_run(uuid4(), 1, JOB, CleanUpPolicy())
+    yield run
+    delete_leftovers(services, run, Kinds(), timeout_s=60)
+
+
+def test_checks_repeat(services: Services) -> None:
+    """Checking the accounts changes nothing."""
+    for _ in range(2):
+        check_storage(services)
+        assert check_image(services, POOL) == "batch.node.ubuntu 24.04"
+
+
+def test_whole_run_with_each_step_twice(
+    services: Services, run: Run, inputs: list[InputFile], tmp_path: Path
+) -> None:
+    """With every step done twice in a row, each batch task is there once and all is counted."""
+    for _ in range(2):
+        create_containers(services, run)
+    for _ in range(2):
+        upload_files(services, run, JOB.node_program, inputs)
+    for _ in range(2):
+        create_pool(services, run, POOL, "batch.node.ubuntu 24.04", JOB.node_program)
+    for _ in range(2):
+        create_job(services, run, JOB)
+    add_batch_tasks(services, run, inputs[:1], 1, JOB)
+    add_batch_tasks(services, run, inputs, 1, JOB)
+    for _ in range(2):
+        end_job_with_last_task(services, run)
+    for _ in range(2):
+        endings = wait_for_batch_tasks(services, run, POOL, JOB)
+    for _ in range(2):
+        missing = download_outputs(services, run, inputs, tmp_path / "out")
+
+    assert [(ending.batch_task_id, ending.succeeded) for ending in endings] == [
+        ("topNtask0", True),
+        ("topNtask1", True),
+    ]
+    assert missing == []
+
+
+def test_foreign_container_is_not_accepted(services: Services, run: Run) -> None:
+    """A container of our name without our marks is an error, and stays."""
+    services.blobs.create_container(run.input_container, metadata={"created_by": "other"})
+
+    with pytest.raises(NotOwned, match=run.input_container):
+        create_containers(services, run)
+
+    services.blobs.delete_container(run.input_container)
+
+
+def test_foreign_pool_and_job_are_not_accepted(
+    services: Services, make_run: Callable[[], Run]
+) -> None:
+    """A pool or job of our id with another run's marks is an error, and stays."""
+    run = make_run()
+    marks = {"created_by": "batch-top-words", "flow_run_id": "other"}
+    items = [BatchMetadataItem(name=name, value=value) for name, value in marks.items()]
+    services.batch.update_pool(run.pool_id, BatchPoolUpdateOptions(metadata=items))
+    services.batch.update_job(run.job_id, BatchJobUpdateOptions(metadata=items))
+
+    with pytest.raises(NotOwned, match="pool"):
+        create_pool(services, run, POOL, "batch.node.ubuntu 24.04", JOB.node_program)
+    with pytest.raises(NotOwned, match="job"):
+        create_job(services, run, JOB)
+
+    own = [BatchMetadataItem(name=name, value=value) for name, value in run.metadata.items()]
+    services.batch.update_pool(run.pool_id, BatchPoolUpdateOptions(metadata=own))
+    services.batch.update_job(run.job_id, BatchJobUpdateOptions(metadata=own))
+    delete_leftovers(services, run, Kinds(), timeout_s=60)
+
+
+@pytest.mark.parametrize(
+    ("error", "num_calls"),
+    [
+        (ServiceError("busy", "ServerBusy", 503), 2),
+        (ServiceError("refused", "AuthenticationFailed", 403), 1),
+    ],
+)
+def test_transient_refusals_are_repeated(error: ServiceError, num_calls: int) -> None:
+    """A step that a service refused for the moment is called again; for good, it is not."""
+    calls = []
+
+    @step("attempt")
+    def attempt() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise error
+
+    state = attempt(return_state=True)
+
+    assert len(calls) == num_calls
+    assert state.is_completed() is (num_calls > 1)

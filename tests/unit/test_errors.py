@@ -1,0 +1,54 @@
+"""Errors keep their data, name what to do, and survive being stored."""
+
+import ast
+import pickle
+from pathlib import Path
+
+import pytest
+
+from flows import errors
+
+EXAMPLES = [
+    errors.ConfigurationError("wrong"),
+    errors.ServiceError("refused", "PoolQuotaReached", 409),
+    errors.BatchTasksRefused("refused", "ServerBusy"),
+    errors.NotOwned("pool", "p"),
+    errors.PoolResizeFailed("p", "AllocationFailed", "no room"),
+    errors.StartTaskFailed("n", "exit code 1", "last line"),
+    errors.NodeUnusable("n", "broken"),
+    errors.NodesNotReady("p", 900, {"starting": 1}),
+    errors.BatchTasksFailed(["input 'a'"]),
+    errors.BatchTasksTimedOut("j", 60, ["topNtask0"]),
+    errors.JobEnded("j", "MaxWallClockTimeExpiry", ["topNtask0"]),
+    errors.OutputMissing(["a_OUTPUT.txt"]),
+    errors.OutputUnreadable("nonsense"),
+    errors.CleanUpIncomplete(["pool p"], 600, "ServerBusy"),
+]
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_error_survives_being_stored(error: errors.PipelineError) -> None:
+    """Prefect may pickle an error: type and message stay."""
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+
+
+@pytest.mark.parametrize("code", ["PoolQuotaReached", "AllocationFailed"])
+def test_common_codes_say_what_to_do(code: str) -> None:
+    """The message about a common code ends with its advice."""
+    assert str(errors.ServiceError("refused", code)).endswith(errors.ADVICE[code])
+
+
+def test_every_class_is_in_the_tree() -> None:
+    """The tree at the top of the module names every class, and nothing else."""
+    source = Path(errors.__file__).read_text()
+    classes = {node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+    tree = {
+        line.lstrip("│├└─ ").split()[0]
+        for line in (errors.__doc__ or "").splitlines()[2:]
+        if line.strip()
+    }
+
+    assert tree == classes

@@ -1,0 +1,63 @@
+"""Reading what the node program writes, and judging whether it is all there."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.errors import BatchTasksFailed, OutputMissing, OutputUnreadable
+from flows.inputs import InputFile
+from flows.steps.batch_tasks import Ending
+from flows.steps.outputs import check_endings, log_path, parse_words
+
+RULE = "-" * 30
+TAIL = "Node: n\nTask: t\nJob: j\nPool: p\n"
+SOURCE = InputFile(Path("a.txt"), "a.txt", "topNtask0")
+GOOD = Ending("topNtask0", succeeded=True, exit_code=0, reason="", node_id="n")
+BAD = Ending("topNtask0", succeeded=False, exit_code=3, reason="FailureExitCode", node_id="n")
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [("", []), ("the\t4\n", [("the", 4)]), ("the\t4\nčas\t2\n", [("the", 4), ("čas", 2)])],
+)
+def test_words_between_the_rules(lines: str, words: list[tuple[str, int]]) -> None:
+    """The words are the lines between the two rules, in their order."""
+    assert parse_words(f"Word\tCount\n{RULE}\n{lines}{RULE}\n{TAIL}") == words
+
+
+def test_line_without_count() -> None:
+    """An output of another format is an error that shows the line."""
+    with pytest.raises(OutputUnreadable, match="nonsense"):
+        parse_words(f"Word\tCount\n{RULE}\nnonsense\n{RULE}\n")
+
+
+def test_all_there(tmp_path: Path) -> None:
+    """A success with its output is no error."""
+    check_endings([SOURCE], [GOOD], [], tmp_path)
+
+
+def test_failure_shows_the_end_of_stderr(tmp_path: Path) -> None:
+    """A failure names input and exit code and shows the last 20 lines of stderr."""
+    stderr = log_path(tmp_path, SOURCE) / "stderr.txt"
+    stderr.parent.mkdir(parents=True)
+    stderr.write_text("".join(f"line {number}\n" for number in range(30)))
+
+    with pytest.raises(BatchTasksFailed) as raised:
+        check_endings([SOURCE], [BAD], ["a_OUTPUT.txt"], tmp_path)
+
+    told = str(raised.value)
+    assert "'a.txt'" in told
+    assert "exit code 3" in told
+    assert told.splitlines()[-20:] == [f"    line {number}" for number in range(10, 30)]
+
+
+def test_deleted_batch_task_is_a_failure(tmp_path: Path) -> None:
+    """A batch task that is not there any more is no success."""
+    with pytest.raises(BatchTasksFailed, match="deleted"):
+        check_endings([SOURCE], [], [], tmp_path)
+
+
+def test_success_without_output(tmp_path: Path) -> None:
+    """A success without its output is an error that names the output."""
+    with pytest.raises(OutputMissing, match=r"a_OUTPUT\.txt"):
+        check_endings([SOURCE], [GOOD], ["a_OUTPUT.txt"], tmp_path)

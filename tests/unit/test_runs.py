@@ -1,0 +1,63 @@
+"""Names and marks of a run."""
+
+import re
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from flows.runs import AROUND_JOB, HEARTBEAT_LIMIT_S, Run, new_run
+from flows.settings import CleanUpPolicy, JobSettings
+
+RUN_ID = UUID("0123456789abcdef0123456789abcdef")
+
+
+@pytest.fixture
+def run() -> Run:
+    """A run in its second attempt."""
+    job = JobSettings(max_wall_clock_time_s=100)
+    return new_run(RUN_ID, 2, job, CleanUpPolicy(keep_s=1000))
+
+
+def test_names_begin_with_the_run(run: Run) -> None:
+    """Containers belong to the run, pool and job to its attempt."""
+    assert run.containers == tuple(
+        f"tw-{RUN_ID.hex}-{end}" for end in ("application", "input", "output")
+    )
+    assert run.pool_id == run.job_id == f"tw-{RUN_ID.hex}-2"
+
+
+def test_names_are_within_the_services_limits(run: Run) -> None:
+    """Containers have at most 63 characters, pools and jobs at most 64."""
+    assert all(re.fullmatch(r"[a-z0-9-]{3,63}", name) for name in run.containers)
+    assert len(run.pool_id) <= 64
+
+
+def test_marks(run: Run) -> None:
+    """Every resource says whose it is, where the heartbeat is, and when it is waste."""
+    assert run.metadata == {
+        "created_by": "batch-top-words",
+        "flow_run_id": RUN_ID.hex,
+        "heartbeat": f"tw-{RUN_ID.hex}-application/heartbeat",
+        "heartbeat_limit_s": str(HEARTBEAT_LIMIT_S),
+        "delete_after": run.delete_after.isoformat(timespec="seconds"),
+    }
+
+
+def test_keys_are_identifiers(run: Run) -> None:
+    """Blob metadata takes only names that are C# identifiers."""
+    assert all(key.isidentifier() for key in run.metadata)
+
+
+def test_waste_after_the_longest_run_and_keeping(run: Run) -> None:
+    """`delete_after` is the run's longest time plus the longest that anything is kept."""
+    assert run.deadline - run.started == timedelta(seconds=100) + AROUND_JOB
+    assert run.delete_after - run.deadline == timedelta(seconds=1000)
+
+
+@pytest.mark.parametrize("mark", ["created_by", "flow_run_id"])
+def test_only_its_own_marks_make_a_resource_its_own(run: Run, mark: str) -> None:
+    """A resource of another run or of another project is not the run's."""
+    assert run.owns(run.metadata)
+    assert not run.owns(run.metadata | {mark: "other"})
+    assert not run.owns({})

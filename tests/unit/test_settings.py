@@ -1,0 +1,66 @@
+"""Settings refuse what cannot work, and policies decide what is deleted."""
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from flows.settings import CleanUpPolicy, JobSettings, Outcome, Policy, PoolSettings
+
+MODELS = [PoolSettings, JobSettings, CleanUpPolicy]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_unknown_names_are_refused(model: type[BaseModel]) -> None:
+    """A misspelt setting is an error, not ignored."""
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        model.model_validate({"no_such_setting": 1})
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_settings_are_frozen(model: type[BaseModel]) -> None:
+    """A setting cannot be changed once the run has it."""
+    settings = model()
+
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(settings, next(iter(model.model_fields)), 1)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_field_has_a_title(model: type[BaseModel]) -> None:
+    """The form in Prefect's UI has a readable name for each field."""
+    assert all(field.title for field in model.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        (PoolSettings, "dedicated_nodes"),
+        (PoolSettings, "task_slots_per_node"),
+        (PoolSettings, "allocation_timeout_s"),
+        (JobSettings, "max_wall_clock_time_s"),
+        (JobSettings, "poll_interval_s"),
+        (CleanUpPolicy, "timeout_s"),
+    ],
+)
+def test_zero_is_refused(model: type[BaseModel], field: str) -> None:
+    """Counts and times that must be positive refuse zero, and the error names the field."""
+    with pytest.raises(ValidationError, match=field):
+        model.model_validate({field: 0})
+
+
+@pytest.mark.parametrize(
+    ("policy", "outcome", "is_deleted"),
+    [
+        (Policy.ALWAYS, Outcome.SUCCEEDED, True),
+        (Policy.ALWAYS, Outcome.FAILED, True),
+        (Policy.ALWAYS, Outcome.CANCELLED, True),
+        (Policy.ON_SUCCESS, Outcome.SUCCEEDED, True),
+        (Policy.ON_SUCCESS, Outcome.FAILED, False),
+        (Policy.ON_SUCCESS, Outcome.CANCELLED, True),
+        (Policy.NEVER, Outcome.SUCCEEDED, False),
+        (Policy.NEVER, Outcome.FAILED, False),
+        (Policy.NEVER, Outcome.CANCELLED, False),
+    ],
+)
+def test_policy_table(policy: Policy, outcome: Outcome, is_deleted: bool) -> None:  # noqa: FBT001 - a table
+    """Each policy deletes after exactly these outcomes."""
+    assert CleanUpPolicy().deletes(policy, outcome) is is_deleted
