@@ -28,7 +28,7 @@ check: $(VENV)/.dev ## format, lint, types, docstrings, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/interrogate --quiet flows blocks local_azure tasks_node tests benchmarks
+	$(BIN)/interrogate --quiet flows blocks local_azure tasks_node tests
 	$(BIN)/codespell $$(git ls-files '*.py' '*.md' '*.toml' '*.yaml' Makefile)
 
 fix: $(VENV)/.dev ## format and mend what can be mended

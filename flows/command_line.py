@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,6 +84,7 @@ def count(  # noqa: PLR0913 - these are the options of the command
         job = job.model_copy(update={"node_program": str(node_program.absolute())})
     for name, value in PREFECT_DEFAULTS.items():
         os.environ.setdefault(name, value)
+    began = datetime.now().astimezone()
     with services_of_this_machine(wanted=local):
         from flows.services import open_services  # noqa: PLC0415 - imports Prefect
         from flows.top_words import top_words  # noqa: PLC0415 - imports Prefect
@@ -93,7 +95,7 @@ def count(  # noqa: PLR0913 - these are the options of the command
         words = top_words(
             list(inputs), num_words, output_dir, batch_credentials, storage_credentials, pool, job
         )
-    print_table(words)
+    print_table(words, began)
 
 
 @contextmanager
@@ -140,14 +142,20 @@ def show_steps_only() -> None:
         handler.addFilter(lambda record: record.module not in ENGINE_MODULES)
 
 
-def print_table(words: Mapping[str, "WordCounts"]) -> None:
-    """Print one row per input and word."""
+def print_table(words: Mapping[str, "WordCounts"], began: datetime) -> None:
+    """Print one row per input and word, and from when to when it all took."""
     from flows.steps.report import table_rows  # noqa: PLC0415 - imports Prefect
 
     table = Table("Input", "Word", "Count")
     for row in table_rows(words):
         table.add_row(*map(str, row.values()))
-    Console().print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    ended = datetime.now().astimezone()
+    console.print(
+        f"{len(words)} inputs; {began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S}, "
+        f"{(ended - began).total_seconds():.1f} s"
+    )
 
 
 def main() -> int:

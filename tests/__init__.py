@@ -1,1 +1,1 @@
-
+"""The test-suite; CONTRIBUTING.md says what belongs where."""

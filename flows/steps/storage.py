@@ -76,6 +76,7 @@ def upload_files(
     _upload(services.blobs, run.application_container, program.name, program)
     for source in inputs:
         _upload(services.blobs, run.input_container, source.name, source.path)
+        get_run_logger().debug("uploaded %s as %s", source.path, source.name)
     get_run_logger().info("uploaded %s and %d inputs", program.name, len(inputs))
 
 

@@ -1,1 +1,1 @@
-"""The flow, its clean-up and its deployments, against the services of the laptop."""
+"""Tests of the flow on the emulator, with a real Prefect server."""

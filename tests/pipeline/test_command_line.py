@@ -35,15 +35,21 @@ def run(
 def test_local_run_prints_the_words(
     prefect_server: PrefectServer, marked: Marked, tmp_path: Path
 ) -> None:
-    """`--local` needs nothing else: it ends with the table of words, exit 0, and no process."""
+    """`--local` needs nothing else: words, exit 0, no process and no temporary file are left."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     environment = prefect_server.environment | mark_for_children(marked)
+    environment["TMPDIR"] = str(temporary)
+
     done = run(tmp_path, SCRIPT, "--local", SAMPLE, "--num-words", "2", environment=environment)
 
     assert done.returncode == 0, done.stderr
     assert "taskdata1.txt" in done.stdout
     assert " the " in done.stdout
+    assert "1 inputs; " in done.stdout
     assert "ready in" in done.stderr
     assert marked.none()
+    assert list(temporary.iterdir()) == []
 
 
 def test_failure_is_one_readable_error(
