@@ -39,9 +39,15 @@ class Allocator:
         self._boots: dict[Key, asyncio.Task[None]] = {}
         self._worker = KeyedWorker(engine.background, self._settle)
 
-    def wake(self, pool_key: Key) -> None:
+    def wake(self, pool: Pool) -> None:
         """See to a pool that was created, resized or deleted."""
-        self._worker.wake(pool_key)
+        if pool.state is PoolState.DELETING:
+            # A resize may be waiting for its nodes' tasks to complete.
+            runs = self._dispatcher.runs_where(lambda run: run.node_key[:-1] == pool.key)
+            self._engine.background.spawn(
+                self._dispatcher.end(runs, requeue=True, by="by the deletion of its pool")
+            )
+        self._worker.wake(pool.key)
 
     async def _settle(self, pool_key: Key) -> None:
         pool = self._store.pools.find(*pool_key)
@@ -145,13 +151,13 @@ class Allocator:
         await self._clock.sleep(self._delays.boot_s)
         self._move(key, NodeState.STARTING)
         start_task = self._store.nodes.get(*key).start_task
+        waits = start_task is not None and start_task["waitForSuccess"]
+        self._move(key, NodeState.WAITING_FOR_START_TASK if waits else NodeState.IDLE)
         if start_task is None:
-            self._move(key, NodeState.IDLE)
             return
-        self._move(key, NodeState.WAITING_FOR_START_TASK)
         succeeded = await self._run_start_task(key, start_task)
-        usable = succeeded or not start_task["waitForSuccess"]
-        self._move(key, NodeState.IDLE if usable else NodeState.START_TASK_FAILED)
+        if waits:
+            self._move(key, NodeState.IDLE if succeeded else NodeState.START_TASK_FAILED)
 
     def _move(self, key: Key, state: NodeState) -> None:
         node = self._store.nodes.get(*key)

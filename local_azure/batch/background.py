@@ -2,12 +2,22 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from local_azure.batch.records import Key
 
 _log = logging.getLogger(__name__)
+
+ResultT = TypeVar("ResultT")
+
+
+def cancel_once(task: asyncio.Task[None]) -> None:
+    """Cancel a coroutine unless that was done before: a second time would cut its tidying short."""
+    if not task.cancelling():
+        task.cancel()
 
 
 class Background:
@@ -33,7 +43,7 @@ class Background:
         while self._tasks:
             tasks = list(self._tasks)
             for task in tasks:
-                task.cancel()
+                cancel_once(task)
             await asyncio.wait(tasks)
 
 
@@ -66,3 +76,33 @@ class KeyedWorker:
             if key in self._again:
                 self._again.discard(key)
                 self.wake(key)
+
+
+class Threads:
+    """Blocking calls beside the event loop, a limited number of them at once.
+
+    A call whose waiter is cancelled is abandoned, not waited for: it may hang in the network, and
+    must neither hold up a deletion nor the end of the emulator.
+
+    Args:
+        limit: how many calls run at once.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._room = asyncio.Semaphore(limit)
+
+    async def run(self, call: Callable[[], ResultT]) -> ResultT:
+        """Make a call in a thread of its own and give its result, or raise what it raises."""
+        async with self._room:
+            future: Future[ResultT] = Future()
+            threading.Thread(target=_make_call, args=(call, future), daemon=True).start()
+            return await asyncio.wrap_future(future)
+
+
+def _make_call(call: Callable[[], ResultT], future: Future[ResultT]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(call())
+    except Exception as error:  # noqa: BLE001 - it is raised where the result is awaited
+        future.set_exception(error)

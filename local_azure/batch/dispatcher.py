@@ -7,9 +7,10 @@ from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
+from local_azure.batch.background import cancel_once
 from local_azure.batch.engine import Engine
 from local_azure.batch.environment import node_environment, settings, task_environment
-from local_azure.batch.failures import task_ended
+from local_azure.batch.failures import failure, task_ended
 from local_azure.batch.records import Job, Key, Node, Pool, Task
 from local_azure.batch.runner import Outcome, Work
 from local_azure.batch.states import JobState, NodeState, PoolState, TaskState
@@ -17,7 +18,10 @@ from local_azure.batch.tasks import execution_view
 from local_azure.batch.wire import Json, duration_s
 
 _RECENT_TASKS = 10
+# Tasks that fit on no node are passed over, but not without end: each ending run looks anew.
+_LOOK_AHEAD = 100
 _READY = (NodeState.IDLE, NodeState.RUNNING)
+_UNDER_WAY = (TaskState.PREPARING, TaskState.RUNNING)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,7 +35,9 @@ class Run:
 
     async def stop(self) -> None:
         """Kill it and wait until nothing of it is left; its task's record stays as it is."""
-        self.coroutine.cancel()
+        # Cancelled before its first step it would never give its slots back.
+        await asyncio.sleep(0)
+        cancel_once(self.coroutine)
         await asyncio.wait({self.coroutine})
 
 
@@ -61,10 +67,13 @@ class Dispatcher:
 
     async def end(self, runs: Iterable[Run], *, requeue: bool, by: str) -> None:
         """Kill runs; their tasks become active again (requeue), or completed with TaskEnded."""
-        for run in list(runs):
-            await run.stop()
+        runs = list(runs)
+        await asyncio.gather(*(run.stop() for run in runs))
+        for run in runs:
             task = self._store.tasks.find(*run.task_key)
-            if task is None or task.state not in (TaskState.PREPARING, TaskState.RUNNING):
+            # With a run again: it went on by itself, and its record speaks of the new run.
+            again = run.task_key in self._runs
+            if task is None or again or task.state not in _UNDER_WAY:
                 continue
             now = self._clock.now()
             if requeue:
@@ -87,27 +96,29 @@ class Dispatcher:
             for node in self._store.nodes.of(pool.id).values()
             if node.state in _READY
         }
-        for task in self._choose(pool, sum(free.values())):
-            node_key = _fitting(free, task.slots, pool.body["taskSchedulingPolicy"])
-            if node_key is not None:
-                free[node_key] -= task.slots
-                self._start(task, self._store.nodes.get(*node_key))
+        for task, node_key in self._choose(pool, free):
+            self._start(task, self._store.nodes.get(*node_key))
 
-    def _choose(self, pool: Pool, slots: int) -> list[Task]:
-        """Give the active tasks that come next, as many as `slots` can hold."""
+    def _choose(self, pool: Pool, free: dict[Key, int]) -> list[tuple[Task, Key]]:
+        """Give the active tasks that come next, each with its node, and take up their slots."""
         jobs = [
             job
             for job in self._store.jobs.of().values()
             if job.state is JobState.ACTIVE and job.pool_id.lower() == pool.id.lower()
         ]
         jobs.sort(key=lambda job: (-job.body["priority"], job.serial))
-        chosen: list[Task] = []
+        chosen: list[tuple[Task, Key]] = []
+        room, passed_over = sum(free.values()), 0
         for task in chain.from_iterable(map(self._waiting, jobs)):
-            if slots <= 0:
+            if room <= 0 or passed_over == _LOOK_AHEAD:
                 break
-            if task.slots <= slots:
-                chosen.append(task)
-                slots -= task.slots
+            node_key = _fitting(free, task.slots, pool.body["taskSchedulingPolicy"])
+            if node_key is None:
+                passed_over += 1
+                continue
+            free[node_key] -= task.slots
+            room -= task.slots
+            chosen.append((task, node_key))
         return chosen
 
     def _waiting(self, job: Job) -> Iterable[Task]:
@@ -124,47 +135,62 @@ class Dispatcher:
 
     def _start(self, task: Task, node: Node) -> None:
         now = self._clock.now()
+        execution = replace(
+            task.execution, started=None, ended=None, exit_code=None, failure=None, result=None
+        )
+        task = task.move(
+            TaskState.PREPARING, now, pool_id=node.pool_id, node_id=node.id, execution=execution
+        )
         # The run is known before the task's record changes: listeners ask for it.
         self._runs[task.key] = Run(
             task_key=task.key,
             node_key=node.key,
             slots=task.slots,
-            coroutine=self._engine.background.spawn(self._carry_out(task.key, node.key)),
+            coroutine=self._engine.background.spawn(self._carry_out(task, node)),
         )
         self._store.nodes.put(_busier(node, task.slots, now))
-        execution = replace(
-            task.execution, started=None, ended=None, exit_code=None, failure=None, result=None
-        )
-        self._store.tasks.put(
-            task.move(
-                TaskState.PREPARING,
-                now,
-                pool_id=node.pool_id,
-                node_id=node.id,
-                execution=execution,
-            )
-        )
+        self._store.tasks.put(task)
 
-    async def _carry_out(self, task_key: Key, node_key: Key) -> None:
+    async def _carry_out(self, task: Task, node: Node) -> None:
         """Run a task once; whatever happens, its slots are free again at the end."""
-        task = self._store.tasks.get(*task_key)
         outcome: Outcome | None = None
         try:
-            outcome = await self._execute(task, self._store.nodes.get(*node_key))
+            outcome = await self._execute(task, node)
+        except Exception:
+            # The emulator's own fault (it is logged); the task must not seem to run for ever.
+            text = "The emulator failed; its log has the trace"
+            outcome = Outcome(failure=failure("Unknown", text, server=True))
+            raise
         finally:
-            del self._runs[task_key]
-            ended = self._conclude(task_key, outcome) if outcome is not None else None
-            self._release(node_key, task.slots, ended)
+            # Before the run is given up: the next task of the same id makes the folder anew.
+            if self._present(task) is None:
+                self._engine.folders.remove_task(task)
+            del self._runs[task.key]
+            ended = self._conclude(task, outcome) if outcome is not None else None
+            self._release(node.key, task.slots, ended)
 
-    async def _execute(self, task: Task, node: Node) -> Outcome:
+    def _present(self, task: Task) -> Task | None:
+        """Give the record of a task as it is now; None if it was deleted, and perhaps made anew."""
+        found = self._store.tasks.find(*task.key)
+        return found if found is not None and found.serial == task.serial else None
+
+    def _under_way(self, task: Task) -> Task | None:
+        """Give the record of a task as it is now; None if it was deleted or ended from outside."""
+        found = self._present(task)
+        return found if found is not None and found.state in _UNDER_WAY else None
+
+    async def _execute(self, task: Task, node: Node) -> Outcome | None:
+        """Give how the run ended; None if its task was ended or deleted meanwhile."""
         work = self._work(task, node)
         failed = await self._engine.runner.prepare(work)
         if failed is not None:
             return Outcome(failure=failed)
+        current = self._under_way(task)
+        if current is None:
+            return None
         now = self._clock.now()
-        task = self._store.tasks.get(*task.key)
         self._store.tasks.put(
-            task.move(TaskState.RUNNING, now, execution=replace(task.execution, started=now))
+            current.move(TaskState.RUNNING, now, execution=replace(current.execution, started=now))
         )
         outcome = await self._engine.runner.run(work)
         failed = await self._engine.runner.upload(work, outcome.exit_code)
@@ -189,9 +215,11 @@ class Dispatcher:
             limit_s=duration_s(task.body["constraints"], "maxWallClockTime"),
         )
 
-    def _conclude(self, task_key: Key, outcome: Outcome) -> Task:
+    def _conclude(self, begun: Task, outcome: Outcome) -> Task | None:
         """Write a run's outcome down: completed, or active again for a retry."""
-        task, now = self._store.tasks.get(*task_key), self._clock.now()
+        task, now = self._under_way(begun), self._clock.now()
+        if task is None:
+            return None
         limit = task.body["constraints"]["maxTaskRetryCount"]
         run = replace(task.execution, exit_code=outcome.exit_code, failure=outcome.failure)
         if outcome.retryable and (limit < 0 or run.retry_count < limit):

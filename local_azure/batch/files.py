@@ -1,9 +1,11 @@
 """Reading the files of tasks and nodes. No path of a client leaves the folder it belongs to."""
 
+import contextlib
 import mimetypes
+import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -52,11 +54,18 @@ def _resolve(root: Path, name: str) -> Path:
     Raises:
         BatchError: 404, it is not there, or the name (or a link) leads out of the folder.
     """
-    path = (root / name).resolve()
-    inside = ".." not in PurePosixPath(name).parts and path.is_relative_to(root.resolve())
-    if not name or not inside or not path.exists():
+    if "\0" in name or ".." in PurePosixPath(name).parts:
+        raise not_found("File", name)
+    # Not Path.resolve: it raises where links go round in a circle.
+    root, path = Path(os.path.realpath(root)), Path(os.path.realpath(root / name))
+    if root not in path.parents or not path.exists():
         raise not_found("File", name)
     return path
+
+
+def _quoted(name: str) -> str:
+    # A name need not be Unicode: Python keeps what is not as surrogates.
+    return quote(name, errors="surrogateescape")
 
 
 def _properties(path: Path) -> Json:
@@ -71,8 +80,15 @@ def _properties(path: Path) -> Json:
     }
 
 
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:  # its task has just removed it
+        return []
+
+
 def _walk(root: Path, *, recursive: bool) -> Iterator[Path]:
-    for path in sorted(root.iterdir()):
+    for path in _children(root):
         yield path
         if recursive and path.is_dir() and not path.is_symlink():
             yield from _walk(path, recursive=True)
@@ -82,7 +98,7 @@ def _view(path: Path, root: Path, url: str) -> Json:
     name = path.relative_to(root).as_posix()
     view: Json = {
         "name": name,
-        "url": f"{url}/{quote(name)}",
+        "url": f"{url}/{_quoted(name)}",
         "isDirectory": path.is_dir(),
     }
     return view if path.is_dir() else view | {"properties": _properties(path)}
@@ -91,9 +107,14 @@ def _view(path: Path, root: Path, url: str) -> Json:
 def _listing(call: Call, root: Path, url: str) -> Reply:
     recursive = call.query.get("recursive", "").lower() == "true"
     paths = _walk(root, recursive=recursive) if root.is_dir() else iter(())
-    # A link that leads nowhere has nothing to show.
-    views = (_view(path, root, url) for path in paths if path.exists())
-    return page(call, "files", enumerate(views, start=1), _FIELDS)
+    return page(call, "files", enumerate(_views(paths, root, url), start=1), _FIELDS)
+
+
+def _views(paths: Iterable[Path], root: Path, url: str) -> Iterator[Json]:
+    for path in paths:
+        # What its task has just removed, and a link that leads nowhere, have nothing to show.
+        with contextlib.suppress(OSError):
+            yield _view(path, root, url)
 
 
 def _headers(path: Path, url: str) -> dict[str, str]:
@@ -118,7 +139,7 @@ def _read(call: Call, root: Path, url: str) -> Reply:
         raise not_found("File", name)
     size = path.stat().st_size
     first, last = _range(call.headers.get("ocp-range"), size)
-    headers = _headers(path, f"{url}/{quote(name)}") | {"Content-Length": str(last - first + 1)}
+    headers = _headers(path, f"{url}/{_quoted(name)}") | {"Content-Length": str(last - first + 1)}
     return Reply(headers=headers, file=path, first=first, last=last)
 
 
@@ -135,7 +156,7 @@ def _range(text: str | None, size: int) -> tuple[int, int]:
 
 def _properties_of(call: Call, root: Path, url: str) -> Reply:
     name = call.ids["file_path"]
-    return Reply(headers=_headers(_resolve(root, name), f"{url}/{quote(name)}"))
+    return Reply(headers=_headers(_resolve(root, name), f"{url}/{_quoted(name)}"))
 
 
 def _delete(call: Call, root: Path) -> Reply:

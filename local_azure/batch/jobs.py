@@ -16,9 +16,17 @@ from local_azure.batch.records import Job
 from local_azure.batch.states import JobState
 from local_azure.batch.wire import INFINITE, Json, etag_of, format_time, without_none
 
+
+def _parallel_tasks(name: str, value: object) -> int:
+    number = int(schemas.integer(-1)(name, value))
+    if number == 0:
+        raise invalid_property(name, value, "it must be -1 (no limit) or greater than 0")
+    return number
+
+
 _CHANGEABLE: dict[str, schemas.Parser] = {
     "priority": schemas.integer(-1000, 1000),
-    "maxParallelTasks": schemas.integer(-1),
+    "maxParallelTasks": _parallel_tasks,
     "allowTaskPreemption": schemas.unsupported,
     "constraints": schemas.obj(
         {"maxWallClockTime": schemas.duration, "maxTaskRetryCount": schemas.integer(-1)}
@@ -154,7 +162,9 @@ def _writable(call: Call) -> Job:
 
 def _write(call: Call, job: Job, body: Json) -> Reply:
     if body["poolInfo"] != job.body["poolInfo"]:
-        raise conflict("JobNotDisabled", "The pool of an active job cannot be changed", job.id)
+        raise conflict(
+            "OperationInvalidForCurrentState", "The pool of an active job cannot be changed", job.id
+        )
     job = job.written(call.service.clock.now(), call.store.next_serial(), body=body)
     call.store.jobs.put(job)
     return written(job, call.url("jobs", job.id), 200)

@@ -122,10 +122,11 @@ class _Parser:
         compare = _COMPARE[verb]
 
         def holds(entity: Json) -> bool:
-            found = _comparable(value_at(entity, name), wanted)
-            if found is None or wanted is None:
-                return verb == ("eq" if found is wanted else "ne")
-            return compare(found, wanted)
+            member = value_at(entity, name)
+            if member is None or wanted is None:
+                return verb == ("eq" if member is wanted else "ne")
+            found = _comparable(member, wanted)
+            return verb == "ne" if found is None else compare(found, wanted)
 
         return holds
 
@@ -156,10 +157,17 @@ def _literal(kind: str, token: str) -> str | float | bool | datetime | None:
     raise _FilterError(f"{token!r} is no value")
 
 
+def _time(found: Any) -> datetime | None:
+    try:
+        return parse_time(found) if isinstance(found, str) else None
+    except ValueError:
+        return None
+
+
 def _comparable(found: Any, wanted: object) -> Any:
     """Give a member's value in the type of the value it is compared with; None if it has none."""
-    if isinstance(wanted, datetime) and isinstance(found, str):
-        return parse_time(found)
+    if isinstance(wanted, datetime):
+        return _time(found)
     if isinstance(found, str):
         return found.lower() if isinstance(wanted, str) else None
     if isinstance(wanted, bool) or isinstance(found, bool):
@@ -181,7 +189,7 @@ def parse_filter(text: str | None, fields: frozenset[str]) -> Predicate:
         return lambda _entity: True
     try:
         return _Parser(text, fields).parse()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise invalid_query("$filter", text, str(error)) from error
 
 
@@ -207,7 +215,7 @@ def page_size(text: str | None) -> int:
     Raises:
         BatchError: 400 OutOfRangeQueryParameterValue.
     """
-    size = int(text) if text and text.isdigit() else (MAX_PAGE if not text else 0)
+    size = int(text) if text and text.isdecimal() else (MAX_PAGE if not text else 0)
     if not 1 <= size <= MAX_PAGE:
         reason = f"maxresults must be a number from 1 to {MAX_PAGE}, not {text}."
         raise BatchError(400, "OutOfRangeQueryParameterValue", reason)

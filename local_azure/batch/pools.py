@@ -24,6 +24,12 @@ _MIN_RESIZE_TIMEOUT_S = 300
 _MAX_SLOTS = 256
 _SLOTS_PER_CORE = 4
 
+
+def _fill_type(name: str, value: object) -> str:
+    """Take spread or pack, and spell it as the service does: alone of all enums, in title case."""
+    return str(schemas.one_of("spread", "pack")(name, value)).capitalize()
+
+
 _VM_CONFIGURATION = schemas.obj(
     {
         "imageReference": schemas.obj(
@@ -63,9 +69,10 @@ _CHANGEABLE: dict[str, schemas.Parser] = {
     "taskSlotsPerNode": schemas.integer(1, _MAX_SLOTS),
     "taskSchedulingPolicy": schemas.obj(
         {
-            "nodeFillType": schemas.one_of("spread", "pack"),
+            "nodeFillType": _fill_type,
             "jobDefaultOrder": schemas.only("none"),
-        }
+        },
+        ("nodeFillType",),
     ),
     **dict.fromkeys(
         (
@@ -151,8 +158,11 @@ def view(call: Call, pool: Pool) -> Json:
 def create_pool(call: Call) -> Reply:
     """POST /pools."""
     body = schemas.read(_CREATE, call.body)
-    if call.store.pools.find(body["id"]) is not None:
-        raise exists("Pool", body["id"])
+    old = call.store.pools.find(body["id"])
+    if old is not None and old.state is PoolState.DELETING:
+        raise conflict("PoolBeingDeleted", "The specified pool is being deleted", old.id)
+    if old is not None:
+        raise exists("Pool", old.id)
     _check_slots(body, body["vmSize"])
     _check_timeout(body)
     now, serial = call.service.clock.now(), call.store.next_serial()

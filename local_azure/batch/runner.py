@@ -8,19 +8,25 @@ import asyncio
 import contextlib
 import os
 import shlex
-import shutil
 import signal
 from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from local_azure.batch import transfer
+from local_azure.batch.background import Threads
 from local_azure.batch.clock import Clock
 from local_azure.batch.failures import exit_code_failure, failure, task_ended
+from local_azure.batch.folders import Folders
 from local_azure.batch.outputs import matching_files
 from local_azure.batch.wire import Json
 
+ResultT = TypeVar("ResultT")
+
 _DEFAULT_FILE_MODE = "0770"
+_TRANSFERS = 32
 _DOWNLOAD_CODES = {
     "denied": "BlobAccessDenied",
     "missing": "BlobNotFound",
@@ -65,17 +71,20 @@ class Outcome:
 
 
 class Runner:
-    """Runs commands; transfers of all of them share a few threads."""
+    """Runs commands; the number of transfers at once is limited."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, folders: Folders) -> None:
         self._clock = clock
+        self._folders = folders
+        self._threads = Threads(_TRANSFERS)
 
     async def prepare(self, work: Work) -> Json | None:
         """Make the folders anew and download the resource files; give a failure, or None."""
         try:
-            await asyncio.to_thread(_make_folders, work)
+            self._folders.remove(work.directory)
+            work.working_directory.mkdir(parents=True)
             for resource in work.resource_files:
-                await asyncio.to_thread(_download, work, resource)
+                await self._transfer(_download, work, resource)
         except transfer.TransferError as error:
             message = "One of the specified Azure Blob(s) could not be read"
             details = ("Message", error.message)
@@ -88,7 +97,7 @@ class Runner:
     async def run(self, work: Work) -> Outcome:
         """Run the command to its end or its limit."""
         try:
-            process = await self._start(work)
+            process = await self._started(work)
         except FileNotFoundError as error:
             message = "The specified command program is not found"
             details = ("Message", f"{error.strerror}: {error.filename}")
@@ -107,6 +116,17 @@ class Runner:
         if code != 0:
             return Outcome(exit_code=code, failure=exit_code_failure(code), retryable=True)
         return Outcome(exit_code=0)
+
+    async def _started(self, work: Work) -> Process:
+        """Start the command; if that is cancelled, kill the whole of what did start."""
+        starting = asyncio.ensure_future(self._start(work))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait({starting})
+            if starting.exception() is None:
+                await _kill(starting.result())
+            raise
 
     async def _start(self, work: Work) -> Process:
         with (
@@ -142,19 +162,26 @@ class Runner:
         for output in work.output_files:
             if output["uploadOptions"]["uploadCondition"] not in conditions:
                 continue
-            failed = await asyncio.to_thread(_upload, work, output)
+            failed = await self._transfer(_upload, work, output)
             if failed is not None:
                 return failed
         return None
 
+    async def _transfer(
+        self,
+        function: Callable[[Work, Json, transfer.Halt], ResultT],
+        work: Work,
+        wanted: Json,
+    ) -> ResultT:
+        """Call a function of transfers in a thread; if that is cancelled, it changes no more."""
+        halt = transfer.Halt()
+        try:
+            return await self._threads.run(lambda: function(work, wanted, halt))
+        finally:
+            halt.now()
 
-def _make_folders(work: Work) -> None:
-    if work.directory.exists():
-        shutil.rmtree(work.directory)
-    work.working_directory.mkdir(parents=True)
 
-
-def _download(work: Work, resource: Json) -> None:
+def _download(work: Work, resource: Json, halt: transfer.Halt) -> None:
     root, path = work.working_directory, resource.get("filePath", "")
     if "httpUrl" in resource:
         files = {resource["httpUrl"]: root / path}
@@ -166,11 +193,12 @@ def _download(work: Work, resource: Json) -> None:
     for url, target in files.items():
         if not target.resolve().is_relative_to(root.resolve()):
             raise PermissionError(1, "outside the working directory", str(target))
-        transfer.download(url, target)
-        target.chmod(mode)
+        transfer.download(url, target, halt)
+        with halt.unless():
+            target.chmod(mode)
 
 
-def _upload(work: Work, output: Json) -> Json | None:
+def _upload(work: Work, output: Json, halt: transfer.Halt) -> Json | None:
     destination = output["destination"]["container"]
     headers = {item["name"]: item.get("value", "") for item in destination.get("uploadHeaders", [])}
     files = matching_files(
@@ -181,10 +209,13 @@ def _upload(work: Work, output: Json) -> Json | None:
         return failure("FileUploadMiscError", "No file matched the pattern", details)
     try:
         for path, name in files.items():
-            transfer.upload(path, destination["containerUrl"], name, headers)
+            transfer.upload(path, destination["containerUrl"], name, headers, halt)
     except transfer.TransferError as error:
         details = ("Message", error.message)
         return failure(_UPLOAD_CODES[error.kind], "An output file was not uploaded", details)
+    except OSError as error:
+        details = ("Message", f"{error.strerror}: {error.filename}")
+        return failure("FileUploadMiscError", "An output file was not read", details)
     return None
 
 

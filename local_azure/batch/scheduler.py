@@ -5,7 +5,7 @@ from dataclasses import replace
 from local_azure.batch.allocator import Allocator, Delays
 from local_azure.batch.background import Background
 from local_azure.batch.calls import Service
-from local_azure.batch.dispatcher import Dispatcher, Run
+from local_azure.batch.dispatcher import Dispatcher
 from local_azure.batch.engine import Engine
 from local_azure.batch.folders import Folders
 from local_azure.batch.job_keeper import JobKeeper
@@ -20,11 +20,13 @@ class Scheduler:
 
     def __init__(self, service: Service, url: str, delays: Delays | None = None) -> None:
         background = Background()
+        folders = Folders(service.nodes_dir, background)
+        self._closing = False
         self._engine = Engine(
             service=service,
-            runner=Runner(service.clock),
+            runner=Runner(service.clock, folders),
             background=background,
-            folders=Folders(service.nodes_dir, background),
+            folders=folders,
             url=url,
         )
         self._dispatcher = Dispatcher(self._engine)
@@ -34,13 +36,17 @@ class Scheduler:
 
     async def close(self) -> None:
         """Kill every process of every task and wait until they are gone."""
+        # The slots that this frees must not be given to the tasks that still wait.
+        self._closing = True
         await self._engine.background.close()
 
     def _changed(self, old: Record | None, new: Record | None) -> None:
+        if self._closing:
+            return
         match old or new:
             case Pool():
                 if isinstance(new, Pool):
-                    self._allocator.wake(new.key)
+                    self._allocator.wake(new)
             case Node():
                 if isinstance(new, Node):
                     self._dispatcher.wake(key_of(new.pool_id))
@@ -63,7 +69,11 @@ class Scheduler:
         """`task` is what was there before, or the new task."""
         run = self._dispatcher.run_of(task)
         if not isinstance(new, Task):
-            self._engine.background.spawn(self._forget(task, run))
+            # The folder of a task that runs goes when its run has ended.
+            if run is not None:
+                self._engine.background.spawn(run.stop())
+            else:
+                self._engine.folders.remove_task(task)
         elif new.state is TaskState.ACTIVE:
             job = self._engine.store.jobs.find(new.job_id)
             if job is not None:
@@ -74,11 +84,6 @@ class Scheduler:
             self._keep_files(new)
         if not isinstance(new, Task) or new.state is TaskState.COMPLETED:
             self._keeper.end_if_complete(key_of(task.job_id))
-
-    async def _forget(self, task: Task, run: Run | None) -> None:
-        if run is not None:
-            await run.stop()
-        self._engine.folders.remove_task(task)
 
     def _keep_files(self, task: Task) -> None:
         """Clean a completed task's folder once its retention time is over."""

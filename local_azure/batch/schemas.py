@@ -31,6 +31,13 @@ def string(name: str, value: Any) -> str:
     return value
 
 
+def command_line(name: str, value: Any) -> str:
+    """Take a command line, which names a program."""
+    if not string(name, value).strip():
+        raise invalid_property(name, value, "it is empty")
+    return str(value)
+
+
 def resource_id(name: str, value: Any) -> str:
     """Take an id: 1 to 64 letters, digits, hyphens and underscores."""
     if not _ID.fullmatch(string(name, value)):
@@ -113,7 +120,7 @@ def only(allowed: Any) -> Parser:
 
 
 def obj(properties: Mapping[str, Parser], required: tuple[str, ...] = ()) -> Parser:
-    """Take an object of these properties; null means absent."""
+    """Take an object of these properties; null means absent, and odata.* says nothing new."""
 
     def parse(name: str, value: Any) -> Json:
         if not isinstance(value, dict):
@@ -123,7 +130,11 @@ def obj(properties: Mapping[str, Parser], required: tuple[str, ...] = ()) -> Par
                 else invalid_body("a JSON object is expected")
             )
         prefix = f"{name}." if name else ""
-        given = {key: item for key, item in value.items() if item is not None}
+        given = {
+            key: item
+            for key, item in value.items()
+            if item is not None and not key.startswith("odata.")
+        }
         for key in given:
             if key not in properties:
                 raise property_error(
@@ -225,7 +236,7 @@ TASK_CONSTRAINTS = obj(
 )
 START_TASK = obj(
     {
-        "commandLine": string,
+        "commandLine": command_line,
         "containerSettings": unsupported,
         "resourceFiles": RESOURCE_FILES,
         "environmentSettings": ENVIRONMENT,

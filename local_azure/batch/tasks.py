@@ -13,7 +13,7 @@ from local_azure.batch.calls import (
     listing,
     written,
 )
-from local_azure.batch.errors import BatchError, conflict, exists, invalid_property
+from local_azure.batch.errors import BatchError, conflict, exists
 from local_azure.batch.failures import task_ended
 from local_azure.batch.records import Job, Task
 from local_azure.batch.states import JobState, TaskState
@@ -25,7 +25,7 @@ _CREATE = schemas.obj(
     {
         "id": schemas.resource_id,
         "displayName": schemas.string,
-        "commandLine": schemas.string,
+        "commandLine": schemas.command_line,
         "resourceFiles": schemas.RESOURCE_FILES,
         "outputFiles": schemas.OUTPUT_FILES,
         "environmentSettings": schemas.ENVIRONMENT,
@@ -122,8 +122,6 @@ def _open_job(call: Call) -> Job:
 
 def _add(call: Call, job: Job, given: object) -> Task:
     body = schemas.read(_CREATE, given)
-    if not body["commandLine"].strip():
-        raise invalid_property("commandLine", body["commandLine"], "it is empty")
     if call.store.tasks.find(job.id, body["id"]) is not None:
         raise exists("Task", body["id"])
     now, serial = call.service.clock.now(), call.store.next_serial()

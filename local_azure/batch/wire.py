@@ -46,12 +46,13 @@ def format_http_date(instant: datetime) -> str:
 
 
 def parse_http_date(text: str) -> datetime:
-    """Read an RFC 1123 date.
+    """Read an RFC 1123 date; without a zone it is UTC.
 
     Raises:
         ValueError: not such a date.
     """
-    return parsedate_to_datetime(text)
+    found = parsedate_to_datetime(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def parse_duration(text: str) -> timedelta:

@@ -1,0 +1,1 @@
+"""Tests of local_azure, driven by the real SDKs."""

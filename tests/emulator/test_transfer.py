@@ -1,0 +1,176 @@
+"""Resource files: from a real Azurite onto the Batch emulator's nodes."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from azure.batch import BatchClient, models
+from azure.storage.blob import ContainerClient
+
+from tests.emulator.blobs import blob, file_in, files_out, signed
+from tests.emulator.builders import (
+    a_job,
+    a_pool,
+    a_task,
+    failure_code,
+    info_of,
+    reach,
+    run,
+    said,
+    sh,
+)
+from tests.processes import wait_until
+
+
+class _Breaking(BaseHTTPRequestHandler):
+    """Promises a hundred bytes and sends ten."""
+
+    def do_GET(self) -> None:
+        """Answer with the beginning of a file."""
+        self.send_response(200)
+        self.send_header("Content-Length", "100")
+        self.end_headers()
+        self.wfile.write(b"0123456789")
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def breaking_server() -> Iterator[str]:
+    """A URL whose server breaks off in the middle of a file."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Breaking) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/half"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_blob_becomes_a_resource_file(
+    batch: BatchClient, job: str, container: ContainerClient
+) -> None:
+    """It is there before the command starts, under the path it was given."""
+    url = blob(container, "ä b.txt", "text ü".encode())
+
+    heard = said(
+        batch, job, "cat 'deep/new name.txt'", resource_files=[file_in(url, "deep/new name.txt")]
+    )
+
+    assert heard == "text ü"
+
+
+@pytest.mark.parametrize(("mode", "shown"), [(None, "770"), ("0644", "644")])
+def test_the_mode_of_a_resource_file(
+    batch: BatchClient, job: str, container: ContainerClient, mode: str | None, shown: str
+) -> None:
+    """It is 0770 unless told otherwise."""
+    url = blob(container, "x", b"")
+
+    heard = said(batch, job, "stat -c %a in.txt", resource_files=[file_in(url, mode=mode)])
+
+    assert heard.strip() == shown
+
+
+def test_a_container_becomes_resource_files(
+    batch: BatchClient, job: str, container: ContainerClient
+) -> None:
+    """All its blobs come, each under its name."""
+    for name in ("a.txt", "dir/b.txt"):
+        container.upload_blob(name, name)
+    source = models.ResourceFile(storage_container_url=signed(container, "rl"), file_path="in")
+
+    heard = said(batch, job, "find in -type f | sort", resource_files=[source])
+
+    assert heard.split() == ["in/a.txt", "in/dir/b.txt"]
+
+
+def test_a_prefix_chooses_blobs_of_a_container(
+    batch: BatchClient, job: str, container: ContainerClient
+) -> None:
+    """Only blobs that begin with it come, and they keep their whole names."""
+    for name in ("dir/a", "dir/b", "other"):
+        container.upload_blob(name, name)
+    source = models.ResourceFile(storage_container_url=signed(container, "rl"), blob_prefix="dir/")
+
+    heard = said(batch, job, "find . -type f | sort", resource_files=[source])
+
+    assert heard.split() == ["./dir/a", "./dir/b"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [("/gone?", "BlobNotFound"), ("?sig=wrong&", "BlobAccessDenied")],
+)
+def test_a_blob_that_cannot_be_had(
+    batch: BatchClient, job: str, container: ContainerClient, damage: str, code: str
+) -> None:
+    """The task fails without an exit code, and no message shows the SAS."""
+    blob(container, "x", b"")
+    url = signed(container, "r").replace("?", damage if "gone" in damage else f"/x{damage}")
+    if code == "BlobAccessDenied":
+        url = url.replace("sp=r&", "sp=rw&")
+
+    task = run(batch, job, "true", resource_files=[file_in(url)])
+
+    info = info_of(task)
+    assert (failure_code(task), info.exit_code) == (code, None)
+    assert "sig=" not in str(info.failure_info and info.failure_info.as_dict())
+
+
+@pytest.mark.parametrize(
+    "url", ["no url", "ftp://x/y", "http://[::1/x", "http://127.0.0.1:9/a b", "http://127.0.0.1:9"]
+)
+def test_urls_that_are_none(batch: BatchClient, job: str, url: str) -> None:
+    """The task fails; it does not hang."""
+    task = run(batch, job, "true", resource_files=[file_in(url)])
+
+    assert str(failure_code(task)).startswith("Blob")
+
+
+def test_a_container_url_that_is_none(batch: BatchClient, job: str) -> None:
+    """Bad URLs of containers fail the task, in and out."""
+    source = models.ResourceFile(storage_container_url="http://[::1/x")
+
+    came = run(batch, job, "true", resource_files=[source])
+    went = run(batch, job, "true", output_files=files_out("http://[::1/x", "../stdout.txt"))
+
+    assert failure_code(came) == "BlobNotFound"
+    assert failure_code(went) == "FileUploadContainerNotFound"
+
+
+def test_a_file_that_breaks_off(batch: BatchClient, job: str, breaking_server: str) -> None:
+    """Half a file is none: the task fails and does not run on it."""
+    task = run(batch, job, "true", resource_files=[file_in(breaking_server)])
+
+    assert failure_code(task) == "BlobDownloadMiscError"
+
+
+def test_downloads_that_hang_hold_up_nobody(
+    batch: BatchClient, container: ContainerClient, silent_server: str
+) -> None:
+    """Other tasks get their files meanwhile, and the hanging ones can be deleted."""
+    pool = a_pool(batch, target_dedicated_nodes=2, task_slots_per_node=8)
+    job = a_job(batch, pool)
+    hanging = [a_task(batch, job, resource_files=[file_in(silent_server)]) for _ in range(15)]
+    for task in hanging:
+        reach(batch, job, task, "preparing")
+    url = blob(container, "x", b"here")
+
+    assert said(batch, job, "cat in.txt", resource_files=[file_in(url)]) == "here"
+
+    for task in hanging:
+        batch.delete_task(job, task)
+    wait_until(lambda: {node.state for node in batch.list_nodes(pool)} == {"idle"})
+
+
+def test_a_start_task_has_resource_files(batch: BatchClient, container: ContainerClient) -> None:
+    """They come into its own working directory."""
+    start_task = models.BatchStartTask(
+        command_line=sh('cp in.txt "$AZ_BATCH_NODE_SHARED_DIR"'),
+        resource_files=[file_in(blob(container, "x", b"shared"))],
+    )
+    job = a_job(batch, a_pool(batch, start_task=start_task))
+
+    assert said(batch, job, 'cat "$AZ_BATCH_NODE_SHARED_DIR/in.txt"') == "shared"

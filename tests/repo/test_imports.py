@@ -1,0 +1,306 @@
+"""The rules of the architecture, read off the source: who imports whom, and who may do what."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("flows", "blocks", "local_azure", "tasks_node", "benchmarks", "tests")
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 50
+
+
+def files_of(*packages: str) -> list[Path]:
+    """Return the modules of packages."""
+    return sorted(path for package in packages for path in (ROOT / package).rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """Return the dotted name of a module."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {name_of(path): path for path in files_of(*PACKAGES)}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+
+
+def is_conditional(node: ast.AST) -> bool:
+    """Return whether a statement is for type checkers, or for a file that is run as a script."""
+    conditions = ("TYPE_CHECKING", "__name__ == '__main__'")
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith(conditions)
+
+
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Give all nodes of a tree that hold when it is imported."""
+    for node in ast.iter_child_nodes(tree):
+        if not is_conditional(node):
+            yield node
+            yield from statements(node)
+
+
+def imports_of(name: str) -> set[str]:
+    """Return what a module imports: modules, and `module.name` where a name may be a module."""
+    found: set[str] = set()
+    for node in statements(TREES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} has a relative import"
+            module = str(node.module)
+            submodules = {f"{module}.{alias.name}" for alias in node.names}
+            inner = submodules & FILES.keys()
+            found |= inner or {module}
+            # Names beside submodules come from the package itself.
+            found |= {module} if inner and inner != submodules else set()
+    return found
+
+
+def imported_by(*prefixes: str) -> dict[str, set[str]]:
+    """Return the imports of all modules whose names begin so."""
+    return {name: imports_of(name) for name in FILES if within(name, *prefixes)}
+
+
+def within(name: str, *prefixes: str) -> bool:
+    """Return whether a module is one of some packages, or in them."""
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def breaches(who: tuple[str, ...], allowed: tuple[str, ...]) -> list[str]:
+    """Return the imports of some modules that are neither allowed nor the standard library's."""
+    return [
+        f"{name} -> {target}"
+        for name, targets in imported_by(*who).items()
+        for target in sorted(targets)
+        if target.partition(".")[0] not in sys.stdlib_module_names and not within(target, *allowed)
+    ]
+
+
+def test_there_is_something_to_check() -> None:
+    """The rules below hold of real modules."""
+    assert {"flows", "blocks", "local_azure.batch.server"} <= FILES.keys()
+
+
+def test_there_are_no_cycles() -> None:
+    """No module imports itself by way of others."""
+    graph = {name: imports_of(name) & FILES.keys() for name in FILES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize(
+    ("who", "allowed"),
+    [
+        (("tasks_node",), ()),
+        (("local_azure",), ("local_azure", "starlette", "uvicorn", "cryptography")),
+        (("blocks",), ("blocks", "prefect", "azure", "pydantic", "dotenv", "cyclopts")),
+    ],
+    ids=lambda value: " ".join(value) or "nothing",
+)
+def test_what_packages_import(who: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+    """Each package keeps to what the design allows it."""
+    assert breaches(who, allowed) == []
+
+
+def test_local_azure_does_not_know_the_sdk() -> None:
+    """The emulator speaks the wire; cryptography is for TLS only."""
+    assert breaches(("local_azure",), ("local_azure", "starlette", "uvicorn", "cryptography")) == []
+    users = {
+        n for n, t in imported_by("local_azure").items() if any("cryptography" in x for x in t)
+    }
+    assert users <= {"local_azure.batch.tls"}
+
+
+def test_nobody_imports_tests_benchmarks_or_node_programs() -> None:
+    """Node programs are files to the flows, and tests are for themselves."""
+    outside = [
+        f"{name} -> {target}"
+        for name, targets in imported_by(*PACKAGES).items()
+        for target in targets
+        if within(target, "tests", "benchmarks", "tasks_node")
+        and not within(name, target.partition(".")[0], "tests", "benchmarks")
+    ]
+    assert outside == []
+
+
+def test_flows_start_local_azure_in_one_place() -> None:
+    """Only the command line knows that there is an Azure on the laptop."""
+    users = {
+        name
+        for name, targets in imported_by("flows", "blocks").items()
+        if any(within(target, "local_azure") for target in targets)
+    }
+    assert users <= {"flows.command_line"}
+
+
+FLOWS = (
+    "errors",
+    "settings",
+    "",
+    "specs",
+    "steps",
+    "clean_up janitor",
+    "top_words",
+    "command_line",
+)
+"""The layers of the flows from the bottom; modules not named here lie in the unnamed one."""
+
+
+def flow_layer(name: str) -> int:
+    """Return the layer of a module of the flows, 0 at the bottom."""
+    part = name.split(".")[1]
+    named = [number for number, names in enumerate(FLOWS) if part in names.split()]
+    return named[0] if named else FLOWS.index("")
+
+
+def test_flows_know_only_what_is_below_them() -> None:
+    """Steps know no flow, specifications no step, settings no specification."""
+    upward = [
+        f"{name} -> {target}"
+        for name, targets in imported_by("flows").items()
+        for target in targets
+        if within(target, "flows") and "." in target and "." in name
+        if flow_layer(target) > flow_layer(name)
+    ]
+    assert upward == []
+
+
+LAYERS = (
+    "states errors clock",
+    "wire",
+    "records schemas odata failures",
+    "store",
+    "calls",
+    "pools nodes jobs tasks files images",
+    "routes",
+    "server",
+)
+"""The emulator's layers from the bottom: a module imports from its own and from those below."""
+
+
+def test_layers_of_the_emulator() -> None:
+    """No module imports from a layer above its own."""
+    level = {
+        f"local_azure.batch.{name}": number
+        for number, names in enumerate(LAYERS)
+        for name in names.split()
+    }
+    upward = [
+        f"{name} -> {target}"
+        for name, number in level.items()
+        for target in imports_of(name)
+        if level.get(target, -1) > number
+    ]
+    assert upward == []
+
+
+def test_operations_know_neither_http_nor_the_engine() -> None:
+    """Resource modules see calls and the store; running things is for others."""
+    engine = ("scheduler", "dispatcher", "allocator", "job_keeper", "runner", "server", "engine")
+    forbidden = ("starlette", "uvicorn", *(f"local_azure.batch.{name}" for name in engine))
+    resources = tuple(f"local_azure.batch.{name}" for name in LAYERS[5].split())
+    found = [
+        f"{name} -> {target}"
+        for name, targets in imported_by(*resources).items()
+        for target in targets
+        if within(target, *forbidden)
+    ]
+    assert found == []
+
+
+def calls_in(name: str) -> set[str]:
+    """Return what is called in a module, as written."""
+    return {ast.unparse(node.func) for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)}
+
+
+CAPABILITIES = {
+    "processes": (
+        (
+            "subprocess.Popen",
+            "subprocess.run",
+            "asyncio.create_subprocess_exec",
+            "os.fork",
+            "subprocess.check_output",
+            "asyncio.create_subprocess_shell",
+            "os.execv",
+            "os.execvp",
+        ),
+        {
+            "local_azure.azurite",
+            "local_azure.warden",
+            "local_azure.guard",
+            "local_azure.batch.runner",
+        },
+    ),
+    "sockets": (("socket.create_server", "uvicorn.Server"), {"local_azure.batch.server"}),
+    "HTTP": (
+        (
+            "urllib.request.urlopen",
+            "urllib.request.build_opener",
+            "http.client.HTTPConnection",
+            "urllib.request.Request",
+        ),
+        {"local_azure.batch.transfer", "local_azure.client", "local_azure.stack"},
+    ),
+}
+"""Who of the laptop's Azure may start processes, listen, and ask other servers."""
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_who_may_do_what(capability: str) -> None:
+    """Nobody else does."""
+    functions, allowed = CAPABILITIES[capability]
+    others = {
+        name
+        for name in FILES
+        if within(name, "local_azure") and name not in allowed and calls_in(name) & {*functions}
+    }
+    assert others == set()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "flows").glob("*.py")), ids=lambda path: path.stem)
+def test_no_script_hides_a_package(path: Path) -> None:
+    """Python puts a script's folder first: its files must not bear names of other modules."""
+    code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({path.stem!r}) is None)"
+    hidden = subprocess.run([sys.executable, "-P", "-c", code], cwd="/", check=False)
+
+    assert path.stem == "__init__" or hidden.returncode == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_are_short(name: str) -> None:
+    """No file has more than 400 lines."""
+    assert len(FILES[name].read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_functions_are_short(name: str) -> None:
+    """No function has more than 50 lines, its docstring left out."""
+    long = [
+        f"{node.name}: {length}"
+        for node in ast.walk(TREES[name])
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and (length := length_of(node)) > MAX_FUNCTION_LINES
+    ]
+    assert long == []
+
+
+def length_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the lines of a function without its docstring."""
+    first = function.body[0]
+    has_text = ast.get_docstring(function) is not None
+    text = (first.end_lineno or 0) - first.lineno + 1 if has_text else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - text
+
+
+def test_packages_can_be_found() -> None:
+    """Every package of the project is importable by its own name."""
+    assert all(importlib.util.find_spec(name) for name in ("flows", "blocks", "local_azure"))
