@@ -56,7 +56,7 @@ $(VENV)/.setup: requirements/setup.txt
 
 $(VENV)/.run: requirements/run.txt pyproject.toml $(VENV)/.setup
 	$(PIP) $(LOCKED) -r requirements/run.txt
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
