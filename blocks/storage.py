@@ -77,7 +77,7 @@ class AzureStorageCredentials(CredentialsBlock):
         retries = ExponentialRetry(
             initial_backoff=1, increment_base=2, random_jitter_range=1, **_RETRIES
         )
-        options = {**_WAITS, "retry_policy": retries}
+        options = {**_WAITS, **_PIECES, "retry_policy": retries}
         if self.connection_string is not None:
             text = self.connection_string.get_secret_value()
             return BlobServiceClient.from_connection_string(text, **options)
@@ -124,6 +124,8 @@ class AzureStorageCredentials(CredentialsBlock):
 
 _RETRIES = {name: value for name, value in TIMEOUTS.items() if name.startswith("retry_")}
 _WAITS = {name: value for name, value in TIMEOUTS.items() if name not in _RETRIES}
+# Larger pieces would not get through a slow line within the connection timeout (transport.py).
+_PIECES: dict[str, Any] = {"max_single_put_size": 1024**2, "max_block_size": 1024**2}
 
 
 def _check_connection_string(secret: SecretStr) -> None:
@@ -136,5 +138,10 @@ def _check_connection_string(secret: SecretStr) -> None:
                 "(Access keys) or from local-azure's env file"
             )
     checked_key("AccountKey of connection_string", SecretStr(parts["accountkey"]))
+    if parts.get("defaultendpointsprotocol", "https") != "https" and not parts.get("blobendpoint"):
+        raise ValueError(
+            "DefaultEndpointsProtocol of connection_string means plain http to another machine: "
+            "use https"
+        )
     if parts.get("blobendpoint"):
         checked_endpoint("BlobEndpoint of connection_string", parts["blobendpoint"], has_key=True)

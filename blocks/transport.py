@@ -9,9 +9,10 @@ from typing import Any
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
-# Two more tries of five seconds each: an unreachable endpoint is an error within about 20 s.
+# Two more tries of ten seconds each: an unreachable endpoint is an error within about 35 s. While
+# a body is sent, requests takes the connection timeout as the limit for all of it.
 TIMEOUTS: dict[str, Any] = {
-    "connection_timeout": 5,
+    "connection_timeout": 10,
     "read_timeout": 60,
     "retry_connect": 2,
     "retry_read": 2,

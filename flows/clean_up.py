@@ -23,7 +23,7 @@ from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
 
 # A cancelled flow is killed after 30 s: then deletions must have been started, and the hook waits.
 CANCELLED_TIMEOUT_S = 15
-# A call that was in flight when the signal came may still create something.
+# A call that was in flight, or got no answer, may still create something.
 SETTLE_S = 1.0
 
 
@@ -39,17 +39,21 @@ def delete_resources(
     Raises:
         CleanUpIncomplete: something is left that should not be.
     """
+    deleted = _delete(services, run, policy, outcome)
+    kept = find_leftovers(services, run)
+    get_run_logger().info("deleted %s; kept %s", _listed(deleted), _listed(kept))
+    return kept
+
+
+def _delete(services: Services, run: Run, policy: CleanUpPolicy, outcome: Outcome) -> list[str]:
     is_cancelled = outcome is Outcome.CANCELLED
-    deleted = delete_leftovers(
+    return delete_leftovers(
         services,
         run,
         wanted(policy, outcome),
         min(policy.timeout_s, CANCELLED_TIMEOUT_S) if is_cancelled else policy.timeout_s,
-        SETTLE_S if is_cancelled else 0,
+        0 if outcome is Outcome.SUCCEEDED else SETTLE_S,
     )
-    kept = find_leftovers(services, run)
-    get_run_logger().info("deleted %s; kept %s", _listed(deleted), _listed(kept))
-    return kept
 
 
 def _listed(names: list[str]) -> str:
@@ -91,9 +95,20 @@ def clean_up(
 
 @contextmanager
 def cleaned_up(
-    run: Run, policy: CleanUpPolicy, batch_credentials: str | None, storage_credentials: str | None
+    services: Services,
+    run: Run,
+    policy: CleanUpPolicy,
+    batch_credentials: str | None,
+    storage_credentials: str | None,
 ) -> Iterator[None]:
     """Run the clean-up after the block, however it is left; what it raised stays the error.
+
+    Args:
+        services: clients that are open already, for a clean-up without Prefect's server.
+        run: whose resources.
+        policy: what is deleted when.
+        batch_credentials: name of a saved block; without one the environment is used.
+        storage_credentials: name of a saved block; without one the environment is used.
 
     Raises:
         CleanUpIncomplete: the block did its work, and something is left that should not be.
@@ -104,11 +119,28 @@ def cleaned_up(
     except BaseException as error:
         outcome = Outcome.FAILED if isinstance(error, Exception) else Outcome.CANCELLED
         try:
-            clean_up(run, outcome, policy, *names)
-        except PipelineError as left:
+            _clean_up_anyhow(services, run, outcome, policy, names)
+        except Exception as left:  # noqa: BLE001 - told with the first error, which is raised
             error.add_note(f"clean-up: {left}")
         raise
-    clean_up(run, Outcome.SUCCEEDED, policy, *names)
+    _clean_up_anyhow(services, run, Outcome.SUCCEEDED, policy, names)
+
+
+def _clean_up_anyhow(
+    services: Services,
+    run: Run,
+    outcome: Outcome,
+    policy: CleanUpPolicy,
+    names: tuple[str | None, str | None],
+) -> None:
+    try:
+        clean_up(run, outcome, policy, *names)
+    except PipelineError:
+        raise
+    except Exception:
+        # A subflow needs Prefect's server; nodes cost money without it too.
+        _delete(services, run, policy, outcome)
+        raise
 
 
 def clean_up_after(

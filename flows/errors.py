@@ -22,7 +22,10 @@ PipelineError
 
 # ruff: noqa: N818 - the names say what happened, not that it is an error
 
+import re
 from collections.abc import Mapping, Sequence
+
+SIGNATURE = re.compile(r"(?i)\b(sig=)[^&\s\"'<>]+")
 
 ADVICE = {
     "AuthenticationFailed": "check account name and key, and that this machine's clock is right",
@@ -37,6 +40,14 @@ ADVICE = {
     "PoolNotFound": "somebody else deleted the pool: run again",
     "JobNotFound": "somebody else deleted the job: run again",
 }
+
+
+def without_sas(text: str) -> str:
+    """Return a text of a service or a node without the signatures of SAS URLs in it.
+
+    Services repeat a URL that they could not use in what they answer.
+    """
+    return SIGNATURE.sub(r"\1***", text)
 
 
 def advice(code: str | None) -> str:
@@ -145,7 +156,7 @@ class NodesNotReady(PoolError):
         pool_id, timeout_s, states = self.args
         seen = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
         return (
-            f"no node of pool {pool_id} was ready after {timeout_s:g} s (nodes: {seen}); "
+            f"no node of pool {pool_id} was ready for {timeout_s:g} s (nodes: {seen}); "
             "raise pool.allocation_timeout_s"
         )
 
@@ -235,10 +246,13 @@ class CleanUpIncomplete(PipelineError):
         """Name what is left and why."""
         left, timeout_s, reason = self.args
         why = f" ({reason})" if reason else ""
-        return f"not deleted after {timeout_s:g} s: {', '.join(left)}{why}; delete by hand"
+        return (
+            f"not gone after {timeout_s:g} s: {', '.join(left)}{why}; "
+            "a deletion that was started goes on: look again later, and delete by hand what stays"
+        )
 
 
 def quoted(stderr: str) -> str:
     """Return the last lines of stderr for the end of a message, indented; nothing if empty."""
-    lines = stderr.rstrip().splitlines()
+    lines = without_sas(stderr).rstrip().splitlines()
     return ":\n" + "\n".join(f"    {line}" for line in lines) if lines else ""

@@ -7,7 +7,7 @@ from flows.settings import CleanUpPolicy, JobSettings, Settings
 
 MARK = "batch-top-words"
 HEARTBEAT_LIMIT_S = 600
-# Uploading before the job, downloading and cleaning up after it.
+# Uploading before the job, downloading after it.
 AROUND_JOB = timedelta(minutes=30)
 
 
@@ -89,5 +89,5 @@ def new_run(flow_run_id: UUID, attempt: int, job: JobSettings, clean_up: CleanUp
         attempt=attempt,
         started=started,
         deadline=deadline,
-        delete_after=deadline + timedelta(seconds=clean_up.keep_s),
+        delete_after=deadline + timedelta(seconds=clean_up.timeout_s + clean_up.keep_s),
     )

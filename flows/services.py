@@ -4,7 +4,8 @@ The SDKs repeat lost connections (`blocks/transport.py`); a Prefect task repeats
 answered with a transient code. A failing node program is repeated by Batch.
 """
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -18,7 +19,7 @@ from prefect.client.schemas.objects import State, TaskRun
 
 from blocks import AzureBatchCredentials, AzureStorageCredentials
 from blocks.loading import plain_message
-from flows.errors import ConfigurationError, ServiceError
+from flows.errors import SIGNATURE, ConfigurationError, ServiceError, without_sas
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +34,10 @@ TRANSIENT_CODES = frozenset(
     }
 )
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+# A throttled account needs a minute, and so does the name of a container that was just deleted.
+REPEAT_DELAYS_S = (1.0, 2.0, 8.0, 30.0, 60.0)
+# A wait of hours outlives an outage that ends a single step.
+OUTAGE_LIMIT_S = 300
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,10 @@ def service_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except HttpResponseError as error:
-        raise ServiceError(
-            f"{doing}: {_told_by(error)}", error_code(error), error.status_code
-        ) from error
+        code = error_code(error) or (None if error.status_code else type(error).__name__)
+        told = ServiceError(f"{doing}: {_told_by(error, code)}", code, error.status_code)
+        # A traceback shows the cause's text too, and a service can repeat a SAS URL in it.
+        raise told from (None if SIGNATURE.search(str(error)) else error)
     except AzureError as error:
         lost = (
             "could not be reached" if isinstance(error, ServiceRequestError) else "gave no answer"
@@ -99,16 +105,17 @@ def service_errors(doing: str) -> Iterator[None]:
         ) from error
 
 
-def _told_by(error: HttpResponseError) -> str:
+def _told_by(error: HttpResponseError, code: str | None) -> str:
     body = error.error
     message = _first_line(str(getattr(body, "message", None) or error.message))
     details = [f"{item.code}: {item.message}" for item in getattr(body, "details", None) or ()]
-    code = error_code(error) or f"HTTP {error.status_code}"
-    return "; ".join([f"{code}: {message}", *map(_first_line, details)])
+    return "; ".join(
+        [f"{code or f'HTTP {error.status_code}'}: {message}", *map(_first_line, details)]
+    )
 
 
 def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0] if text.strip() else ""
+    return without_sas(text.strip().splitlines()[0]) if text.strip() else ""
 
 
 def is_retryable(error: object) -> bool:
@@ -118,27 +125,58 @@ def is_retryable(error: object) -> bool:
     return error.code in TRANSIENT_CODES or error.status in TRANSIENT_STATUSES
 
 
+class Outage:
+    """How long a service has had no good answer, for the loops that ask it again and again.
+
+    Args:
+        limit_s: seconds after which it is no use to ask again.
+    """
+
+    def __init__(self, limit_s: float = OUTAGE_LIMIT_S) -> None:
+        self._limit_s = limit_s
+        self._began: float | None = None
+
+    def bears(self, errors: Sequence[ServiceError]) -> bool:
+        """Tell whether to ask again: all errors may pass, and not for too long already.
+
+        Args:
+            errors: what went wrong this time; none ends the outage.
+        """
+        if not errors:
+            self._began = None
+            return True
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        return all(map(_may_pass, errors)) and now - self._began <= self._limit_s
+
+
+def _may_pass(error: ServiceError) -> bool:
+    is_unanswered = error.code is None and error.status is None
+    return is_unanswered or is_retryable(error)
+
+
 def _repeats(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 - Prefect's signature
     return is_retryable(state.result(raise_on_failure=False))
 
 
-def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
+def step(name: str, *, is_repeated: bool = True) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a function a Prefect task whose SDK errors are ServiceErrors, repeated if transient.
 
     Args:
-        name: what the task run is called, such as `create pool`; arguments in braces are filled in.
+        name: what the task run is called, such as `create pool`.
+        is_repeated: whether Prefect repeats it; false for one that asks again by itself.
     """
+    delays_s = REPEAT_DELAYS_S if is_repeated else ()
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        label = name.partition("{")[0].strip()
         return task(
-            name=label,
+            name=name,
             task_run_name=name,
             cache_policy=NO_CACHE,
-            retries=4,
-            retry_delay_seconds=[1, 2, 4, 8],
+            retries=len(delays_s),
+            retry_delay_seconds=list(delays_s),
             retry_jitter_factor=0.5,
             retry_condition_fn=_repeats,
-        )(service_errors(label)(function))
+        )(service_errors(name)(function))
 
     return decorate

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Seconds = Annotated[int, Field(ge=1)]
+# The service gives up a batch task after 180 days.
+Seconds = Annotated[int, Field(ge=1, le=180 * 24 * 3600)]
 
 
 class Settings(BaseModel):
@@ -120,9 +121,9 @@ class CleanUpPolicy(Settings):
         default=86400, title="Keep (s)", description="Longest time that anything kept may stay."
     )
     timeout_s: Seconds = Field(
-        default=600,
+        default=1800,
         title="Timeout (s)",
-        description="Seconds to wait until everything is really gone.",
+        description="Seconds to wait until everything is really gone; a pool can take minutes.",
     )
 
     def deletes(self, policy: Policy, outcome: Outcome) -> bool:

@@ -75,13 +75,18 @@ def start_task(program: PurePath, program_url: str, settings: PoolSettings) -> B
     return BatchStartTask(
         command_line=shell_command(commands),
         resource_files=[ResourceFile(http_url=program_url, file_path=program.name)],
-        user_identity=UserIdentity(
-            auto_user=AutoUserSpecification(
-                scope=AutoUserScope.POOL, elevation_level=ElevationLevel.NON_ADMIN
-            )
-        ),
+        user_identity=_plain_user(),
         max_task_retry_count=settings.start_task_retries,
         wait_for_success=True,
+    )
+
+
+def _plain_user() -> UserIdentity:
+    # One user for the start task and all batch tasks: they read what it copied.
+    return UserIdentity(
+        auto_user=AutoUserSpecification(
+            scope=AutoUserScope.POOL, elevation_level=ElevationLevel.NON_ADMIN
+        )
     )
 
 
@@ -160,6 +165,7 @@ def batch_task(
         ),
         resource_files=[ResourceFile(http_url=input_url, file_path=source.name)],
         output_files=[_log_upload(source.batch_task_id, container_url)],
+        user_identity=_plain_user(),
         constraints=BatchTaskConstraints(
             max_wall_clock_time=timedelta(seconds=settings.batch_task_max_wall_clock_time_s),
             retention_time=timedelta(seconds=settings.retention_time_s),

@@ -91,7 +91,7 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
         check_storage(services)
         node_agent = check_image(services, pool)
         run = new_run(UUID(flow_run.id), flow_run.run_count, job, clean_up)
-        with cleaned_up(run, clean_up, batch_credentials, storage_credentials):
+        with cleaned_up(services, run, clean_up, batch_credentials, storage_credentials):
             create_containers(services, run)
             upload_files(services, run, job.node_program, sources)
             create_pool(services, run, pool, node_agent, job.node_program)

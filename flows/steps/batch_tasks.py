@@ -3,16 +3,24 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from azure.batch import BatchClient
 from azure.batch.models import BatchTask, BatchTaskCreateResult, BatchTaskGroup
 from prefect.logging import get_run_logger
 
 from flows import specs
-from flows.errors import BatchTasksRefused, BatchTasksTimedOut, JobEnded, NodesNotReady
+from flows.errors import (
+    BatchTasksRefused,
+    BatchTasksTimedOut,
+    JobEnded,
+    NodesNotReady,
+    ServiceError,
+    without_sas,
+)
 from flows.inputs import InputFile
 from flows.runs import Run
-from flows.services import TRANSIENT_CODES, Services, lowered, step
+from flows.services import Outage, Services, lowered, service_errors, step
 from flows.settings import JobSettings, PoolSettings
 from flows.steps.pool import any_ready, look_at_nodes
 from flows.steps.storage import read_url, write_url
@@ -74,30 +82,42 @@ def add_batch_tasks(
         results = services.batch.create_task_collection(
             run.job_id, BatchTaskGroup(task_values=tasks)
         )
-        _check_taken(run.job_id, results.result_values or [])
+        check_taken(run.job_id, results.result_values or [])
     get_run_logger().info("added %d batch tasks to job %s", len(inputs), run.job_id)
 
 
-def _check_taken(job_id: str, results: Sequence[BatchTaskCreateResult]) -> None:
-    codes = {
-        result.task_id: str(result.error.code if result.error else result.status)
+def check_taken(job_id: str, results: Sequence[BatchTaskCreateResult]) -> None:
+    """Check that a job has every batch task of a collection.
+
+    Raises:
+        BatchTasksRefused: it has not; transient if the service takes the blame for all of them.
+    """
+    refused = {
+        result.task_id: result
         for result in results
-        if lowered(result.status) != "success"
+        if lowered(result.status) != "success" and _code(result) != "TaskExists"
     }
-    refused = {task_id: code for task_id, code in codes.items() if code != "TaskExists"}
     if refused:
-        told = ", ".join(f"{task_id} ({code})" for task_id, code in refused.items())
-        lasting = [code for code in refused.values() if code not in TRANSIENT_CODES]
+        told = ", ".join(f"{task_id} ({_code(result)})" for task_id, result in refused.items())
+        lasting = [item for item in refused.values() if lowered(item.status) != "servererror"]
         raise BatchTasksRefused(
-            f"job {job_id} did not take batch tasks {told}", (lasting or [*refused.values()])[0]
+            f"job {job_id} did not take batch tasks {told}",
+            _code((lasting or [*refused.values()])[0]),
+            None if lasting else HTTPStatus.SERVICE_UNAVAILABLE,
         )
 
 
-@step("wait for batch tasks")
+def _code(result: BatchTaskCreateResult) -> str:
+    return str(result.error.code) if result.error else lowered(result.status)
+
+
+@step("wait for batch tasks", is_repeated=False)
 def wait_for_batch_tasks(
     services: Services, run: Run, pool: PoolSettings, job: JobSettings
 ) -> list[Ending]:
     """Wait until every batch task is completed, looking at pool, nodes and job as well.
+
+    An outage of the service that lasts no longer than `OUTAGE_LIMIT_S` is waited out.
 
     Returns:
         How each ended: completed does not mean that it succeeded.
@@ -106,29 +126,67 @@ def wait_for_batch_tasks(
         PoolError: the nodes will not run them.
         JobEnded: the job ended first.
         BatchTasksTimedOut: they took longer than the job may, and the service did not end it.
+        ServiceError: the service refused to tell, or was out of reach for too long.
     """
-    start = time.monotonic()
-    limit_s = job.max_wall_clock_time_s + GRACE_S
-    progress = ""
+    watch = _Watch(run, pool, job)
+    outage = Outage()
     interval_s = FIRST_INTERVAL_S
     while True:
+        try:
+            with service_errors("wait for batch tasks"):
+                endings = watch.look(services.batch)
+        except ServiceError as error:
+            if not outage.bears([error]):
+                raise
+            get_run_logger().warning("%s; looking again", error)
+        else:
+            outage.bears([])
+            if endings is not None:
+                return endings
+        time.sleep(interval_s)
+        interval_s = min(interval_s * INTERVAL_GROWTH, job.poll_interval_s)
+
+
+class _Watch:
+    """What is remembered of a job and its pool from one look to the next."""
+
+    def __init__(self, run: Run, pool: PoolSettings, job: JobSettings) -> None:
+        self._run = run
+        self._not_ready_limit_s = pool.allocation_timeout_s
+        self._limit_s = job.max_wall_clock_time_s + GRACE_S
+        self._began = self._last_ready = time.monotonic()
+        self._progress = ""
+
+    def look(self, batch: BatchClient) -> list[Ending] | None:
+        """Return how the batch tasks ended, None while some are pending."""
         # The job first: if it has ended, the batch tasks read after that are final.
-        job_end = _job_end(services.batch, run.job_id)
-        tasks = _list_tasks(services.batch, run.job_id)
+        job_end = _job_end(batch, self._run.job_id)
+        tasks = _list_tasks(batch, self._run.job_id)
         pending = [task.id for task in tasks if lowered(task.state) != "completed"]
         if not pending:
             return [_ending(task) for task in tasks]
         if job_end:
-            raise JobEnded(run.job_id, job_end, pending)
-        nodes = look_at_nodes(services.batch, run.pool_id)
-        waited_s = time.monotonic() - start
-        if waited_s > pool.allocation_timeout_s and not any_ready(nodes):
-            raise NodesNotReady(run.pool_id, waited_s, nodes)
-        if waited_s > limit_s:
-            raise BatchTasksTimedOut(run.job_id, limit_s, pending)
-        progress = _log_progress(progress, len(tasks), len(pending), nodes)
-        time.sleep(interval_s)
-        interval_s = min(interval_s * INTERVAL_GROWTH, job.poll_interval_s)
+            raise JobEnded(self._run.job_id, job_end, pending)
+        nodes = look_at_nodes(batch, self._run.pool_id)
+        self._check_times(nodes, pending)
+        self._log_progress(len(tasks), len(pending), nodes)
+        return None
+
+    def _check_times(self, nodes: dict[str, int], pending: list[str]) -> None:
+        now = time.monotonic()
+        # A node that has worked can be out of touch for a while, or restart.
+        self._last_ready = now if any_ready(nodes) else self._last_ready
+        if now - self._last_ready > self._not_ready_limit_s:
+            raise NodesNotReady(self._run.pool_id, self._not_ready_limit_s, nodes)
+        if now - self._began > self._limit_s:
+            raise BatchTasksTimedOut(self._run.job_id, self._limit_s, pending)
+
+    def _log_progress(self, total: int, num_pending: int, nodes: dict[str, int]) -> None:
+        seen = ", ".join(f"{count} {state}" for state, count in sorted(nodes.items())) or "none yet"
+        progress = f"{total - num_pending} of {total} batch tasks completed; nodes: {seen}"
+        if progress != self._progress:
+            get_run_logger().info(progress)
+        self._progress = progress
 
 
 def _list_tasks(batch: BatchClient, job_id: str) -> list[BatchTask]:
@@ -143,14 +201,6 @@ def _job_end(batch: BatchClient, job_id: str) -> str:
     return (info.termination_reason if info else None) or f"state {lowered(job.state)}"
 
 
-def _log_progress(last: str, total: int, pending: int, nodes: dict[str, int]) -> str:
-    seen = ", ".join(f"{count} {state}" for state, count in sorted(nodes.items())) or "none yet"
-    progress = f"{total - pending} of {total} batch tasks completed; nodes: {seen}"
-    if progress != last:
-        get_run_logger().info(progress)
-    return progress
-
-
 def _ending(task: BatchTask) -> Ending:
     info = task.execution_info
     failure = info.failure_info if info else None
@@ -161,6 +211,6 @@ def _ending(task: BatchTask) -> Ending:
         batch_task_id=task.id,
         succeeded=result == "success" and exit_code == 0,
         exit_code=exit_code,
-        reason=reason,
+        reason=without_sas(reason),
         node_id=str(task.node_info.node_id) if task.node_info else "",
     )

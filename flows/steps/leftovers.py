@@ -12,7 +12,7 @@ from azure.storage.blob import BlobServiceClient
 
 from flows.errors import CleanUpIncomplete, ServiceError
 from flows.runs import Run
-from flows.services import Services, error_code, is_retryable, lowered, service_errors
+from flows.services import Outage, Services, error_code, lowered, service_errors
 
 FIRST_INTERVAL_S = 0.1
 LONGEST_INTERVAL_S = 5.0
@@ -36,8 +36,8 @@ def delete_leftovers(
 ) -> list[str]:
     """Delete what is left of a run, of any attempt, and wait until it is really gone.
 
-    Safe to repeat, and from several processes at once. Transient refusals are repeated here,
-    because the clean-up also runs where Prefect repeats nothing.
+    Safe to repeat, and from several processes at once. Transient refusals and lost connections
+    are repeated here, because the clean-up also runs where Prefect repeats nothing.
 
     Args:
         services: the clients.
@@ -54,12 +54,15 @@ def delete_leftovers(
     """
     deadline = time.monotonic() + timeout_s
     seen: dict[str, None] = {}
+    outage = Outage()
     interval_s = FIRST_INTERVAL_S
     while True:
         left, reasons = _delete_once(services, run, kinds)
         seen |= dict.fromkeys(left)
         if left or reasons:
-            _give_up_if_due(run, left, reasons, timeout_s, is_late=time.monotonic() > deadline)
+            if time.monotonic() > deadline or not outage.bears(reasons):
+                told = "; ".join(dict.fromkeys(map(str, reasons)))
+                raise CleanUpIncomplete(left or [f"anything of {run.name}"], timeout_s, told)
             time.sleep(interval_s)
             interval_s = min(interval_s * INTERVAL_GROWTH, LONGEST_INTERVAL_S)
         elif settle_s:
@@ -67,14 +70,6 @@ def delete_leftovers(
             settle_s = 0
         else:
             return list(seen)
-
-
-def _give_up_if_due(
-    run: Run, left: list[str], reasons: list[ServiceError], timeout_s: float, *, is_late: bool
-) -> None:
-    if is_late or not all(map(is_retryable, reasons)):
-        told = "; ".join(dict.fromkeys(map(str, reasons)))
-        raise CleanUpIncomplete(left or [f"anything of {run.name}"], timeout_s, told)
 
 
 def _delete_once(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 from prefect.logging import get_run_logger
 
@@ -16,7 +16,7 @@ from flows.errors import (
 )
 from flows.inputs import InputFile
 from flows.runs import Run
-from flows.services import Services, step
+from flows.services import Services, error_code, step
 from flows.specs import log_folder
 from flows.steps.batch_tasks import Ending
 from flows.steps.pool import last_lines
@@ -76,7 +76,9 @@ def _download(blobs: BlobServiceClient, run: Run, name: str, path: Path) -> bool
     path.unlink(missing_ok=True)
     try:
         content = blobs.get_blob_client(run.output_container, name).download_blob()
-    except ResourceNotFoundError:
+    except HttpResponseError as error:
+        if error_code(error) != "BlobNotFound":
+            raise
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
@@ -125,7 +127,7 @@ def _describe(source: InputFile, ending: Ending, folder: Path) -> str:
 def read_words(folder: Path, inputs: Sequence[InputFile]) -> dict[str, WordCounts]:
     """Return the words and counts of each output, by the input's name."""
     return {
-        source.name: parse_words((folder / source.output_name).read_text("utf-8"))
+        source.name: parse_words((folder / source.output_name).read_text("utf-8", "replace"))
         for source in inputs
     }
 

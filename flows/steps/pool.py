@@ -17,6 +17,7 @@ from flows.errors import (
     NotOwned,
     PoolResizeFailed,
     StartTaskFailed,
+    without_sas,
 )
 from flows.runs import Run
 from flows.services import Services, error_code, lowered, step
@@ -127,7 +128,9 @@ def _check_node(batch: BatchClient, pool_id: str, node: BatchNode) -> None:
         failure = info.failure_info if info else None
         evidence = f"exit code {info.exit_code if info else None}"
         evidence += f", {failure.code}: {failure.message}" if failure else ""
-        raise StartTaskFailed(node.id, evidence, _start_task_stderr(batch, pool_id, node.id))
+        raise StartTaskFailed(
+            node.id, without_sas(evidence), _start_task_stderr(batch, pool_id, node.id)
+        )
     if state == "unusable":
         reports = [f"{error.code}: {error.message}" for error in node.errors or ()]
         raise NodeUnusable(node.id, "; ".join(reports) or "no reason given")

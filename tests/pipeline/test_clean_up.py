@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from prefect import flow
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.clean_up import clean_up, cleaned_up
 from flows.errors import CleanUpIncomplete, PipelineError
@@ -87,11 +88,30 @@ def test_error_of_the_run_stays_the_error(
 
     @flow
     def broken() -> None:
-        with cleaned_up(run, CleanUpPolicy(), None, None):
+        with cleaned_up(services, run, CleanUpPolicy(), None, None):
             raise error
 
     with pytest.raises(type(error)) as raised:
         broken()
 
     assert raised.value is error
+    assert leftovers(services) == []
+
+
+def test_clean_up_without_prefects_server(services: Services, make_run: Callable[[], Run]) -> None:
+    """If Prefect's server is lost during a run, everything is deleted all the same."""
+    run = make_run()
+
+    @flow
+    def broken() -> None:
+        with (
+            temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
+            cleaned_up(services, run, CleanUpPolicy(), None, None),
+        ):
+            raise PipelineError("boom")
+
+    with pytest.raises(PipelineError, match="boom") as raised:
+        broken()
+
+    assert "clean-up: " in raised.value.__notes__[0]
     assert leftovers(services) == []

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from azure.batch.models import BatchJobUpdateOptions, BatchMetadataItem, BatchPoolUpdateOptions
 
+from blocks import AzureStorageCredentials
 from flows.errors import NotOwned, ServiceError
 from flows.inputs import InputFile, find_inputs
 from flows.runs import Run, new_run
@@ -128,3 +129,25 @@ def test_transient_refusals_are_repeated(error: ServiceError, num_calls: int) ->
 
     assert len(calls) == num_calls
     assert state.is_completed() is (num_calls > 1)
+
+
+def test_large_input_goes_up_in_pieces(services: Services, run: Run, tmp_path: Path) -> None:
+    """No request is so large that a slow line could not send it before the time limit."""
+    (tmp_path / "large.txt").write_bytes(b"words " * 500_000)
+    sources = find_inputs([str(tmp_path / "large.txt")])
+    create_containers(services, run)
+
+    with AzureStorageCredentials.from_environment().get_client() as blobs:
+        upload_files(Services(services.batch, blobs), run, JOB.node_program, sources)
+
+    blob = services.blobs.get_blob_client(run.input_container, "large.txt")
+    committed, _ = blob.get_block_list("committed")
+    assert [block.size for block in committed] == [1024**2, 1024**2, 3_000_000 - 2 * 1024**2]
+
+
+def test_lost_output_container_is_no_missing_output(
+    services: Services, run: Run, inputs: list[InputFile], tmp_path: Path
+) -> None:
+    """If somebody deleted the container, that is told, and not that the node program failed."""
+    with pytest.raises(ServiceError, match="ContainerNotFound"):
+        download_outputs(services, run, inputs, tmp_path / "out")

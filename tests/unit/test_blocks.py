@@ -72,6 +72,10 @@ def test_wrong_part_of_a_batch_account(changes: dict[str, str], message: str) ->
         ({"account_name": "acc", "blob_endpoint": "acc"}, "blob_endpoint .* is no URL"),
         ({"connection_string": f"AccountName=acc;AccountKey={KEY[:-2]}"}, "AccountKey .* base64"),
         ({"connection_string": "AccountName=acc"}, "connection_string has no AccountKey"),
+        (
+            {"connection_string": f"DefaultEndpointsProtocol=http;AccountName=a;AccountKey={KEY}"},
+            "plain http to another machine",
+        ),
         ({"connection_string": "UseDevelopmentStorage=true"}, "has no AccountName"),
         ({"connection_string": CONNECTION.replace("127.0.0.1", "far.example")}, "plain http"),
     ],

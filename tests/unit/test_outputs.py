@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from azure.batch.models import BatchTaskCreateResult
 
-from flows.errors import BatchTasksFailed, OutputMissing, OutputUnreadable
+from flows.errors import BatchTasksFailed, BatchTasksRefused, OutputMissing, OutputUnreadable
 from flows.inputs import InputFile
-from flows.steps.batch_tasks import Ending
-from flows.steps.outputs import check_endings, log_path, parse_words
+from flows.services import is_retryable
+from flows.steps.batch_tasks import Ending, check_taken
+from flows.steps.outputs import check_endings, log_path, parse_words, read_words
 
 RULE = "-" * 30
 TAIL = "Node: n\nTask: t\nJob: j\nPool: p\n"
@@ -61,3 +63,39 @@ def test_success_without_output(tmp_path: Path) -> None:
     """A success without its output is an error that names the output."""
     with pytest.raises(OutputMissing, match=r"a_OUTPUT\.txt"):
         check_endings([SOURCE], [GOOD], ["a_OUTPUT.txt"], tmp_path)
+
+
+def test_output_that_is_not_utf8(tmp_path: Path) -> None:
+    """Bytes of another program's output that are not UTF-8 are replaced."""
+    (tmp_path / "a_OUTPUT.txt").write_bytes(
+        f"{RULE}\n".encode() + b"caf\xe9\t2\n" + f"{RULE}\n".encode()
+    )
+
+    assert read_words(tmp_path, [SOURCE]) == {"a.txt": [("caf\ufffd", 2)]}
+
+
+def result(status: str, code: str) -> BatchTaskCreateResult:
+    """Return what the service says about one batch task of a collection."""
+    return BatchTaskCreateResult(
+        {"status": status, "taskId": f"{status}-{code}", "error": {"code": code}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("results", "is_transient"),
+    [
+        ([result("Success", ""), result("servererror", "Whatever")], True),
+        ([result("servererror", "ServerBusy"), result("ClientError", "InvalidInput")], False),
+    ],
+)
+def test_refused_batch_tasks(results: list[BatchTaskCreateResult], is_transient: bool) -> None:  # noqa: FBT001 - a table
+    """Batch tasks that were not taken are sent again only if the service blames itself for all."""
+    with pytest.raises(BatchTasksRefused, match=results[1].task_id) as raised:
+        check_taken("job", results)
+
+    assert is_retryable(raised.value) is is_transient
+
+
+def test_batch_tasks_that_are_there_already() -> None:
+    """A batch task that exists is one of ours, from a call whose answer was lost."""
+    check_taken("job", [result("clienterror", "TaskExists")])

@@ -16,7 +16,7 @@ RUN_ID = UUID("0123456789abcdef0123456789abcdef")
 def run() -> Run:
     """A run in its second attempt."""
     job = JobSettings(max_wall_clock_time_s=100)
-    return new_run(RUN_ID, 2, job, CleanUpPolicy(keep_s=1000))
+    return new_run(RUN_ID, 2, job, CleanUpPolicy(timeout_s=10, keep_s=1000))
 
 
 def test_names_begin_with_the_run(run: Run) -> None:
@@ -50,9 +50,9 @@ def test_keys_are_identifiers(run: Run) -> None:
 
 
 def test_waste_after_the_longest_run_and_keeping(run: Run) -> None:
-    """`delete_after` is the run's longest time plus the longest that anything is kept."""
+    """`delete_after` is the longest time of run and clean-up, plus that of keeping anything."""
     assert run.deadline - run.started == timedelta(seconds=100) + AROUND_JOB
-    assert run.delete_after - run.deadline == timedelta(seconds=1000)
+    assert run.delete_after - run.deadline == timedelta(seconds=10 + 1000)
 
 
 @pytest.mark.parametrize("mark", ["created_by", "flow_run_id"])

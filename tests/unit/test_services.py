@@ -4,7 +4,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 
 from flows.errors import ConfigurationError, ServiceError
-from flows.services import is_retryable, service_errors
+from flows.services import Outage, is_retryable, service_errors
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_what_is_repeated(error: Exception, passes: bool) -> None:  # noqa: FBT0
     [
         (ServiceRequestError("refused"), "could not be reached"),
         (ServiceResponseError("reset"), "gave no answer"),
-        (HttpResponseError("something\nlong"), "HTTP None: something"),
+        (HttpResponseError("something\nlong"), "HttpResponseError: something"),
     ],
 )
 def test_sdk_errors_are_told_in_one_line(error: Exception, told: str) -> None:
@@ -44,3 +44,35 @@ def test_sdk_errors_are_told_in_one_line(error: Exception, told: str) -> None:
 
     assert raised.value.__cause__ is error
     assert "\n" not in str(raised.value)
+
+
+def test_signature_in_a_refusal_is_not_told() -> None:
+    """A SAS URL that the service repeats loses its signature, in the traceback as well."""
+    with pytest.raises(ServiceError) as raised, service_errors("create pool"):
+        raise HttpResponseError("bad value https://acc/c/b?sv=1&sig=a%2Fb%3D&se=2")
+
+    assert str(raised.value).endswith("https://acc/c/b?sv=1&sig=***&se=2")
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("error", "is_borne"),
+    [
+        (ServiceError("busy", "ServerBusy", 503), True),
+        (ServiceError("unreachable"), True),
+        (ServiceError("refused", "AuthenticationFailed", 403), False),
+        (ServiceError("no sign-in", "CredentialUnavailableError"), False),
+    ],
+)
+def test_which_outages_are_borne(error: ServiceError, is_borne: bool) -> None:  # noqa: FBT001 - a table
+    """A loop asks again after a transient answer or none, not after a refusal."""
+    assert Outage().bears([error]) is is_borne
+
+
+def test_outage_is_borne_up_to_its_limit() -> None:
+    """An outage that lasts longer than its limit is an error, until an answer ends it."""
+    outage = Outage(limit_s=-1)
+
+    assert not outage.bears([ServiceError("unreachable")])
+    assert outage.bears([])

@@ -48,6 +48,16 @@ def test_zero_is_refused(model: type[BaseModel], field: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "field"),
+    [(JobSettings, "max_wall_clock_time_s"), (CleanUpPolicy, "keep_s")],
+)
+def test_times_beyond_the_service_are_refused(model: type[BaseModel], field: str) -> None:
+    """No time is longer than the 180 days that a batch task can live."""
+    with pytest.raises(ValidationError, match=field):
+        model.model_validate({field: 180 * 24 * 3600 + 1})
+
+
+@pytest.mark.parametrize(
     ("policy", "outcome", "is_deleted"),
     [
         (Policy.ALWAYS, Outcome.SUCCEEDED, True),

@@ -86,6 +86,16 @@ def test_start_task_needs_no_elevation() -> None:
     assert task["waitForSuccess"] is True
 
 
+def test_batch_tasks_run_as_the_user_of_the_start_task() -> None:
+    """Batch tasks can read what the start task copied: both are the pool's plain user."""
+    source = InputFile(Path(), "a", "t")
+    start = specs.start_task(PROGRAM, "https://url", PoolSettings()).as_dict()
+    task = specs.batch_task(source, "https://in", "https://out", 3, JobSettings()).as_dict()
+
+    assert task["userIdentity"] == start["userIdentity"]
+    assert task["userIdentity"]["autoUser"]["scope"] == "pool"
+
+
 def a_pool(run: Run, settings: PoolSettings) -> BatchPoolCreateOptions:
     """Build a pool."""
     return specs.pool(run, settings, "agent", specs.start_task(PROGRAM, "https://url", settings))
