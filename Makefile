@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := install --quiet --require-hashes
 
-.PHONY: help run test test-az test-browser check fix local-azure lock clean
+.PHONY: help run test test-crashes test-az test-clients test-browser check fix local-azure lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -14,11 +14,17 @@ run: $(VENV)/.run node_modules/.installed ## the main job on the laptop: count t
 	$(BIN)/python flows/top_words.py --local data/*.txt
 
 test: $(VENV)/.dev node_modules/.installed ## the whole test-suite but what needs more than pip brings
-	$(BIN)/python -m pytest -m "not az and not browser" $(ARGS)
+	$(BIN)/python -m pytest -m "not az and not browser and not old_client" $(ARGS)
+
+test-crashes: $(VENV)/.dev ## the Batch emulator killed with -9 a hundred times under load
+	CRASHES=100 $(BIN)/python -m pytest tests/emulator/test_crashes.py $(ARGS)
 
 test-az: $(VENV)/.dev node_modules/.installed ## `az batch` against the emulator (needs the Azure CLI)
 	@command -v az >/dev/null || { echo "test-az needs the Azure CLI: put az on the PATH (pip install azure-cli, in an environment of its own)"; exit 1; }
 	$(BIN)/python -m pytest -m az $(ARGS)
+
+test-clients: $(VENV)/.dev $(VENV)-old/.installed ## azure-batch 14.2 against the emulator
+	OLD_CLIENT_PYTHON=$(VENV)-old/bin/python $(BIN)/python -m pytest -m old_client $(ARGS)
 
 test-browser: $(VENV)/.dev node_modules/.installed ## Prefect's pages in headless Chromium (needs chromium)
 	@command -v chromium >/dev/null || { echo "test-browser needs chromium on the PATH"; exit 1; }
@@ -28,7 +34,7 @@ check: $(VENV)/.dev ## format, lint, types, docstrings, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/interrogate --quiet flows blocks local_azure tasks_node tests
+	$(BIN)/interrogate --quiet flows blocks local_azure tasks_node tests benchmarks
 	$(BIN)/codespell $$(git ls-files '*.py' '*.md' '*.toml' '*.yaml' Makefile)
 
 fix: $(VENV)/.dev ## format and mend what can be mended
@@ -39,14 +45,14 @@ local-azure: $(VENV)/.run node_modules/.installed ## Azurite and the Batch emula
 	$(BIN)/python -m local_azure up --env-file local-azure.env
 
 lock: ## renew requirements/*.txt and package-lock.json (needs uv)
-	for group in setup node; do uv pip compile --group $$group $(UV_FLAGS) -o requirements/$$group.txt; done
+	for group in setup node old-client; do uv pip compile --group $$group $(UV_FLAGS) -o requirements/$$group.txt; done
 	uv pip compile pyproject.toml $(UV_FLAGS) -o requirements/run.txt
-	uv pip compile pyproject.toml --group dev $(UV_FLAGS) -o requirements/dev.txt
+	uv pip compile pyproject.toml --group dev --constraint requirements/run.txt $(UV_FLAGS) -o requirements/dev.txt
 	npm install --package-lock-only --omit-lockfile-registry-resolved=true
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean: ## remove what make has made
-	rm -rf $(VENV) node_modules
+	rm -rf $(VENV) $(VENV)-old node_modules
 
 $(VENV)/.setup: requirements/setup.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -61,6 +67,11 @@ $(VENV)/.run: requirements/run.txt pyproject.toml $(VENV)/.setup
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	$(PIP) $(LOCKED) -r requirements/dev.txt
+	touch $@
+
+$(VENV)-old/.installed: requirements/old-client.txt
+	$(PYTHON) -m venv $(VENV)-old
+	$(VENV)-old/bin/python -m pip --disable-pip-version-check $(LOCKED) -r $<
 	touch $@
 
 node_modules/.installed: package.json package-lock.json $(VENV)/.run

@@ -16,10 +16,6 @@ from local_azure.service import LocalAzureError
 from local_azure.stack import LocalAzure
 
 _CHECK_S = 0.2
-_NOT_KEPT = (
-    "note: --data-dir keeps blobs and node folders; the Batch emulator's own state"
-    " (pools, jobs, tasks) is not kept yet\n"
-)
 
 
 class _StopRequestedError(Exception):
@@ -48,17 +44,29 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--env-file", type=Path, help="write the environment here, mode 0600")
     up.add_argument("--batch-port", type=int, default=0, help="0 (default) picks a free one")
     up.add_argument("--blob-port", type=int, default=0, help="0 (default) picks a free one")
-    up.add_argument("--data-dir", type=Path, help="keep blobs, node folders and logs here")
+    up.add_argument("--data-dir", type=Path, help="keep everything here: data and logs")
+    up.add_argument(
+        "--control", action="store_true", help="have the Batch emulator's endpoints /_emulator/"
+    )
+    up.add_argument(
+        "--tls",
+        action="store_true",
+        help="let the Batch emulator listen with TLS, and accept tokens",
+    )
     return parser
 
 
 def _up(options: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _request_stop)
-    if options.data_dir:
-        sys.stderr.write(_NOT_KEPT)
     try:
-        with LocalAzure(options.data_dir, options.batch_port, options.blob_port) as stack:
+        with LocalAzure(
+            options.data_dir,
+            options.batch_port,
+            options.blob_port,
+            control=options.control,
+            tls=options.tls,
+        ) as stack:
             _serve(stack, options.env_file)
     except _StopRequestedError:
         return
@@ -73,7 +81,8 @@ def _request_stop(*_: object) -> None:
 
 def _serve(stack: LocalAzure, env_file: Path | None) -> None:
     with _written(env_file, stack.environment):
-        sys.stdout.write(f"ready batch={stack.batch_url} blob={stack.blob_url}\n")
+        trust = f" ca={stack.ca_bundle}" if stack.ca_bundle else ""
+        sys.stdout.write(f"ready batch={stack.batch_url} blob={stack.blob_url}{trust}\n")
         sys.stdout.flush()
         while not (failure := stack.failure):
             time.sleep(_CHECK_S)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from local_azure.azurite import ACCOUNT_KEY, ACCOUNT_NAME, PROJECT_ROOT, start_azurite
 from local_azure.guard import guard
@@ -19,7 +19,9 @@ BATCH_ACCOUNT = "devbatch"
 BATCH_KEY = "bG9jYWwtYXp1cmU6IHB1YmxpYyBkZXZlbG9wbWVudCBrZXksIHByb3RlY3RzIG5vdGhpbmc="
 """The Batch account of the laptop; the key says in base64 that it is public."""
 
-_READY = re.compile(r"^ready (http://\S+)\n", re.MULTILINE)
+# requests reads the one, OpenSSL and what stands on it (aiohttp, curl) the other.
+_TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+_READY = re.compile(r"^ready (https?://\S+)\n", re.MULTILINE)
 
 
 class LocalAzure:
@@ -29,17 +31,28 @@ class LocalAzure:
     than Linux this is best effort (see `local_azure.warden`).
 
     Args:
-        data_dir: keeps blobs, node folders and logs; None for temporary folders.
+        data_dir: keeps blobs, the Batch account, node folders and logs; None for temporary folders.
         batch_port: 0 picks a free one.
         blob_port: 0 picks a free one.
+        control: have the control endpoints of the Batch emulator (see `local_azure.client`).
+        tls: let the Batch emulator listen with TLS, for clients with tokens instead of keys.
     """
 
     def __init__(
-        self, data_dir: Path | None = None, batch_port: int = 0, blob_port: int = 0
+        self,
+        data_dir: Path | None = None,
+        batch_port: int = 0,
+        blob_port: int = 0,
+        *,
+        control: bool = False,
+        tls: bool = False,
     ) -> None:
         self._data_dir = data_dir and data_dir.expanduser().resolve()
         self._batch_port = batch_port
         self._blob_port = blob_port
+        self._control = control
+        self._tls = tls
+        self._tls_dir: Path | None = None
         self._services: dict[str, Service] = {}
 
     def start(self) -> None:
@@ -50,7 +63,20 @@ class LocalAzure:
         """
         # Azurite first: it takes longer, and its lock guards the whole of data_dir.
         self._services["blob"] = start_azurite(self._data_dir, self._blob_port)
-        self._services["batch"] = _start_batch(self._data_dir, self._batch_port)
+        self._services["batch"] = self._start_batch()
+
+    def _start_batch(self) -> Service:
+        kept = self._data_dir
+        home = kept or Path(tempfile.mkdtemp(prefix="local-azure-batch-"))
+        nodes = home / "nodes"
+        nodes.mkdir(parents=True, exist_ok=True)
+        options = ["--port", str(self._batch_port), "--nodes-dir", str(nodes)]
+        options += ["--database", str(home / "batch.sqlite")] if kept else []
+        options += ["--control"] if self._control else []
+        self._tls_dir = home / "tls" if self._tls else None
+        options += ["--tls", str(self._tls_dir)] if self._tls_dir else []
+        log = open_log(home / "batch.log" if kept else None)
+        return _batch(options, log, remove=None if kept else home)
 
     def wait_until_ready(self, timeout_s: float = 60.0) -> None:
         """Wait until both answer.
@@ -122,7 +148,8 @@ class LocalAzure:
         Raises:
             LocalAzureError: they are not ready yet.
         """
-        return {
+        certificates = {} if self.ca_bundle is None else dict.fromkeys(_TRUST, str(self.ca_bundle))
+        return certificates | {
             "AZURE_BATCH_ACCOUNT": BATCH_ACCOUNT,
             "AZURE_BATCH_ACCESS_KEY": BATCH_KEY,
             "AZURE_BATCH_ENDPOINT": self.batch_url,
@@ -132,20 +159,25 @@ class LocalAzure:
             ),
         }
 
+    @property
+    def ca_bundle(self) -> Path | None:
+        """Whom clients must trust: the emulator's own authority, and the machine's; None: no TLS.
+
+        It is there when the services are ready.
+        """
+        return self._tls_dir and self._tls_dir / "bundle.pem"
+
     def _url(self, name: str) -> str:
         if name not in self._services:
             raise LocalAzureError("the services are not running: call start() first")
         return self._services[name].url
 
 
-def _start_batch(data_dir: Path | None, port: int) -> Service:
+def _batch(options: list[str], log: IO[bytes], remove: Path | None) -> Service:
     """Start the Batch emulator without waiting for it."""
-    nodes = data_dir / "nodes" if data_dir else Path(tempfile.mkdtemp(prefix="local-azure-nodes-"))
-    nodes.mkdir(parents=True, exist_ok=True)
-    log = open_log(data_dir and data_dir / "batch.log")
     process = guard(
-        [sys.executable, "-m", "local_azure.batch", "--port", str(port), "--nodes-dir", nodes],
-        remove=None if data_dir else nodes,
+        [sys.executable, "-m", "local_azure.batch", *options],
+        remove=remove,
         # `-m` looks here first: parent and child are the same copy of the project.
         cwd=PROJECT_ROOT,
         env={

@@ -7,12 +7,16 @@ LOCAL_AZURE_BATCH_ACCOUNT and LOCAL_AZURE_BATCH_KEY (base64).
 import argparse
 import logging
 import os
+import sys
 from pathlib import Path
 
 from local_azure.batch.calls import Account, Service
 from local_azure.batch.clock import Clock
+from local_azure.batch.folders import remove_trash
+from local_azure.batch.journal import Journal, JournalError
 from local_azure.batch.server import serve
 from local_azure.batch.store import Store
+from local_azure.batch.survivors import end_survivors
 
 
 def main() -> None:
@@ -20,6 +24,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local_azure.batch", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="loopback port; 0 picks a free one")
     parser.add_argument("--nodes-dir", type=Path, required=True, help="folder of the nodes")
+    parser.add_argument("--database", type=Path, help="keep all state here; else in memory")
+    parser.add_argument("--control", action="store_true", help="have the endpoints /_emulator/")
+    parser.add_argument("--tls", type=Path, help="listen with TLS; folder of the certificate")
     parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning"))
     options = parser.parse_args()
     logging.basicConfig(
@@ -30,10 +37,25 @@ def main() -> None:
         key=os.environ.pop("LOCAL_AZURE_BATCH_KEY"),
     )
     options.nodes_dir.mkdir(parents=True, exist_ok=True)
+    nodes_dir, store = options.nodes_dir.resolve(), Store()
+    journal = _restored(options.database, store, nodes_dir) if options.database else None
     service = Service(
-        account=account, store=Store(), clock=Clock(), nodes_dir=options.nodes_dir.resolve()
+        account=account, store=store, clock=Clock(), nodes_dir=nodes_dir, journal=journal
     )
-    serve(service, options.port)
+    serve(service, options.port, control=options.control, tls_dir=options.tls)
+
+
+def _restored(database: Path, store: Store, nodes_dir: Path) -> Journal:
+    """Fill the store from its journal; nothing of the time before runs any more after that."""
+    try:
+        journal = Journal(database)
+    except JournalError as error:
+        sys.exit(f"error: {error}")
+    end_survivors(nodes_dir)
+    remove_trash(nodes_dir)
+    store.restore(journal.read())
+    journal.follow(store)
+    return journal
 
 
 if __name__ == "__main__":

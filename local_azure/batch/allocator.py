@@ -1,81 +1,100 @@
-"""Makes pools as large as they should be: nodes are created, started, prepared and removed."""
+"""Makes pools as large as they should be: decides which nodes are made and which leave."""
 
 import asyncio
 import secrets
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable
 
-from local_azure.batch.background import KeyedWorker
+from local_azure.batch.autoscale import GOING
 from local_azure.batch.dispatcher import Dispatcher
 from local_azure.batch.engine import Engine
-from local_azure.batch.environment import node_environment, settings
 from local_azure.batch.failures import resize_error
 from local_azure.batch.pools import cores_of
-from local_azure.batch.records import Key, Node, Pool
-from local_azure.batch.runner import Outcome, Work
+from local_azure.batch.records import Key, Node, Pool, Record
 from local_azure.batch.states import AllocationState, NodeState, PoolState
-from local_azure.batch.wire import Json, etag_of, format_time
+from local_azure.batch.wire import Json, etag_of, parse_duration
 
+_KINDS = {True: "dedicated", False: "low-priority"}
 _QUOTA_CODES = {True: "AccountCoreQuotaReached", False: "AccountLowPriorityCoreQuotaReached"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Delays:
-    """Seconds of emulated time: for allocating nodes, and for booting each."""
-
-    allocation_s: float = 0.05
-    boot_s: float = 0.05
-
-
 class Allocator:
-    """Follows the pools' targets."""
+    """Follows the pools' targets; the node keeper sees to each node that it makes or dismisses."""
 
-    def __init__(self, engine: Engine, dispatcher: Dispatcher, delays: Delays) -> None:
+    def __init__(self, engine: Engine, dispatcher: Dispatcher) -> None:
         self._engine = engine
         self._store = engine.store
         self._clock = engine.clock
         self._dispatcher = dispatcher
-        self._delays = delays
-        self._boots: dict[Key, asyncio.Task[None]] = {}
-        self._worker = KeyedWorker(engine.background, self._settle)
+        self._allocations: dict[Key, asyncio.Task[None]] = {}
+        self._woken: set[Key] = set()
 
-    def wake(self, pool: Pool) -> None:
-        """See to a pool that was created, resized or deleted."""
-        if pool.state is PoolState.DELETING:
-            # A resize may be waiting for its nodes' tasks to complete.
+    def see_to(self, old: Record | None, pool: Pool) -> None:
+        """Act on a pool that is new or has changed; `old` is what it was, if it was there."""
+        deleting = pool.state is PoolState.DELETING
+        if deleting and (old is None or old.state is not PoolState.DELETING):
+            # A node may be waiting for its tasks to complete.
             runs = self._dispatcher.runs_where(lambda run: run.node_key[:-1] == pool.key)
             self._engine.background.spawn(
                 self._dispatcher.end(runs, requeue=True, by="by the deletion of its pool")
             )
-        self._worker.wake(pool.key)
+        if (deleting or pool.allocation is AllocationState.STOPPING) and (
+            allocation := self._allocations.pop(pool.key, None)
+        ):
+            allocation.cancel()
+        self.wake(pool.key)
 
-    async def _settle(self, pool_key: Key) -> None:
+    def wake(self, pool_key: Key) -> None:
+        """See to a pool whose nodes have changed, once the current callback is over."""
+        if pool_key not in self._woken:
+            self._woken.add(pool_key)
+            asyncio.get_running_loop().call_soon(self._settle, pool_key)
+
+    def _settle(self, pool_key: Key) -> None:
+        self._woken.discard(pool_key)
         pool = self._store.pools.find(*pool_key)
         if pool is None:
             return
         if pool.state is PoolState.DELETING:
-            await self._remove_nodes(self._store.nodes.list(pool.id), "requeue")
-            self._store.pools.remove(pool)
+            self._dissolve(pool)
+        elif pool.allocation is AllocationState.STOPPING:
+            text = "The desired number of nodes was not reached: the resize was stopped"
+            self._end_resize(pool, [resize_error("ResizeStopped", text)])
         elif pool.allocation is AllocationState.RESIZING:
-            await self._clock.sleep(self._delays.allocation_s)
-            await self._resize(pool_key)
+            self._resize(pool)
 
-    async def _resize(self, pool_key: Key) -> None:
-        pool = self._store.pools.get(*pool_key)
-        if pool.state is PoolState.DELETING:
-            return
-        errors: list[Json] = []
-        for dedicated in (True, False):
-            wanted = pool.target_dedicated if dedicated else pool.target_low_priority
-            allowed = self._allowed(pool, dedicated=dedicated)
-            if wanted > allowed:
-                errors.append(_quota_error(pool, wanted, allowed, dedicated=dedicated))
-            await self._scale(pool, min(wanted, allowed), dedicated=dedicated)
-        pool = self._store.pools.get(*pool_key)
+    def _dissolve(self, pool: Pool) -> None:
+        nodes = self._store.nodes.list(pool.id)
+        self._dismiss(nodes, "requeue")
+        if not nodes:
+            self._store.pools.remove(pool)
+
+    def _resize(self, pool: Pool) -> None:
+        """Take the next step of a resize: it ends when nothing is missing and nothing leaves."""
+        for dedicated in _KINDS:
+            nodes = sorted(
+                self._staying(pool, dedicated=dedicated), key=lambda node: node.running_tasks
+            )
+            surplus = max(0, len(nodes) - _target(pool, dedicated=dedicated))
+            self._dismiss(nodes[:surplus], pool.node_deallocation)
+        if any(self._missing(pool, dedicated=dedicated) for dedicated in _KINDS):
+            self._allocate_soon(pool)
+        elif not any(node.state in GOING for node in self._store.nodes.of(pool.id).values()):
+            self._end_resize(pool, self._shortages(pool, in_time=True))
+
+    def _end_resize(self, pool: Pool, errors: Iterable[Json]) -> None:
         now = self._clock.now()
         self._store.pools.put(
-            replace(pool.allocate(AllocationState.STEADY, now), resize_errors=tuple(errors))
+            pool.allocate(AllocationState.STEADY, now, resize_errors=tuple(errors))
         )
+
+    def _staying(self, pool: Pool, *, dedicated: bool) -> list[Node]:
+        nodes = self._store.nodes.list(pool.id)
+        return [n for n in nodes if n.dedicated is dedicated and n.state not in GOING]
+
+    def _missing(self, pool: Pool, *, dedicated: bool) -> int:
+        """How many nodes are still to be made, as far as the quota allows them."""
+        wanted = min(_target(pool, dedicated=dedicated), self._allowed(pool, dedicated=dedicated))
+        return max(0, wanted - len(self._staying(pool, dedicated=dedicated)))
 
     def _allowed(self, pool: Pool, *, dedicated: bool) -> int:
         """How many nodes the account's core quota leaves to this pool."""
@@ -90,12 +109,47 @@ class Allocator:
         )
         return max(0, quota - used) // cores_of(pool.body["vmSize"])
 
-    async def _scale(self, pool: Pool, wanted: int, *, dedicated: bool) -> None:
-        nodes = [n for n in self._store.nodes.list(pool.id) if n.dedicated is dedicated]
-        for _ in range(wanted - len(nodes)):
-            self._create_node(pool, dedicated=dedicated)
-        surplus = sorted(nodes, key=lambda node: node.running_tasks)[: max(0, len(nodes) - wanted)]
-        await self._remove_nodes(surplus, pool.node_deallocation)
+    def _allocate_soon(self, pool: Pool) -> None:
+        if pool.key in self._allocations:
+            return
+        allocation = self._engine.background.spawn(self._allocate(pool.key))
+        self._allocations[pool.key] = allocation
+        allocation.add_done_callback(lambda _: self._allocated(pool.key, allocation))
+
+    def _allocated(self, pool_key: Key, allocation: asyncio.Task[None]) -> None:
+        # One that was given up has been forgotten, and there may be the next one already.
+        given_up = self._allocations.get(pool_key) is not allocation
+        if not given_up and not allocation.cancelled():
+            del self._allocations[pool_key]
+            self.wake(pool_key)
+
+    async def _allocate(self, pool_key: Key) -> None:
+        """Make the missing nodes when machines are there, or give up at the resize timeout."""
+        limit = parse_duration(self._store.pools.get(*pool_key).body["resizeTimeout"])
+        in_time = await self._within(limit.total_seconds())
+        pool = self._store.pools.get(*pool_key)
+        if not in_time:
+            self._end_resize(pool, self._shortages(pool, in_time=False))
+            return
+        fault = self._engine.faults.on_resize(f"/pools/{pool.id}")
+        if fault is not None:
+            text = "The desired number of nodes could not be allocated"
+            self._end_resize(pool, [resize_error(fault.code or "AllocationFailed", text)])
+            return
+        for dedicated in _KINDS:
+            for _ in range(self._missing(pool, dedicated=dedicated)):
+                self._create_node(pool, dedicated=dedicated)
+
+    async def _within(self, limit_s: float) -> bool:
+        """Wait until nodes can be allocated; False: the limit came first."""
+        ready = asyncio.ensure_future(self._engine.delays.wait("allocation"))
+        limit = asyncio.ensure_future(self._clock.sleep(limit_s))
+        try:
+            done, _ = await asyncio.wait({ready, limit}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ready.cancel()
+            limit.cancel()
+        return ready in done
 
     def _create_node(self, pool: Pool, *, dedicated: bool) -> None:
         now, serial = self._clock.now(), self._store.next_serial()
@@ -119,99 +173,33 @@ class Allocator:
             start_task=pool.body.get("startTask"),
         )
         self._store.nodes.put(node)
-        boot = self._engine.background.spawn(self._boot(node.key))
-        self._boots[node.key] = boot
-        boot.add_done_callback(lambda _: self._boots.pop(node.key, None))
 
-    async def _remove_nodes(self, nodes: list[Node], option: str) -> None:
-        """Let nodes leave the pool.
-
-        Args:
-            nodes: which.
-            option: what becomes of their tasks: requeue, terminate, or taskcompletion (wait).
-        """
+    def _dismiss(self, nodes: Iterable[Node], option: str) -> None:
+        """Let nodes leave that do not leave already; `option` says what becomes of their tasks."""
+        now = self._clock.now()
         for node in nodes:
-            current = self._store.nodes.get(*node.key)
-            self._store.nodes.put(current.move(NodeState.LEAVING_POOL, self._clock.now()))
-        keys = {node.key for node in nodes}
-        boots = [self._boots[key] for key in keys & self._boots.keys()]
-        for boot in boots:
-            boot.cancel()
-        runs = self._dispatcher.runs_where(lambda run: run.node_key in keys)
-        if option == "taskcompletion" and runs:
-            await asyncio.wait({run.coroutine for run in runs})
-        await self._dispatcher.end(runs, requeue=option != "terminate", by="by a resize")
-        if boots:
-            await asyncio.wait(boots)
-        for node in nodes:
-            self._store.nodes.remove(node)
-            self._engine.folders.remove_node(node)
+            if node.state is not NodeState.LEAVING_POOL:
+                self._store.nodes.put(node.move(NodeState.LEAVING_POOL, now, task_option=option))
 
-    async def _boot(self, key: Key) -> None:
-        await self._clock.sleep(self._delays.boot_s)
-        self._move(key, NodeState.STARTING)
-        start_task = self._store.nodes.get(*key).start_task
-        waits = start_task is not None and start_task["waitForSuccess"]
-        self._move(key, NodeState.WAITING_FOR_START_TASK if waits else NodeState.IDLE)
-        if start_task is None:
-            return
-        succeeded = await self._run_start_task(key, start_task)
-        if waits:
-            self._move(key, NodeState.IDLE if succeeded else NodeState.START_TASK_FAILED)
-
-    def _move(self, key: Key, state: NodeState) -> None:
-        node = self._store.nodes.get(*key)
-        self._store.nodes.put(node.move(state, self._clock.now()))
-
-    async def _run_start_task(self, key: Key, start_task: Json) -> bool:
-        """Run the start task, again while it exits non-zero and has retries left."""
-        limit, retries = start_task["maxTaskRetryCount"], 0
-        info: Json = {"state": "running", "startTime": self._time(), "retryCount": 0}
-        while True:
-            self._note(key, info)
-            outcome = await self._once(self._store.nodes.get(*key), start_task)
-            if not outcome.retryable or 0 <= limit <= retries:
-                break
-            retries += 1
-            info = info | {"retryCount": retries, "lastRetryTime": self._time()}
-        result = "success" if outcome.failure is None else "failure"
-        info = info | {"state": "completed", "endTime": self._time(), "result": result}
-        if outcome.exit_code is not None:
-            info["exitCode"] = outcome.exit_code
-        if outcome.failure is not None:
-            info["failureInfo"] = outcome.failure
-        self._note(key, info)
-        return outcome.failure is None
-
-    async def _once(self, node: Node, start_task: Json) -> Outcome:
-        directory = Path(node.root) / "startup"
-        work = Work(
-            directory=directory,
-            command_line=start_task["commandLine"],
-            environment={
-                **node_environment(self._engine.service.account, self._engine.url, node, directory),
-                **settings(start_task.get("environmentSettings")),
-            },
-            resource_files=start_task.get("resourceFiles", []),
-        )
-        failed = await self._engine.runner.prepare(work)
-        return (
-            Outcome(failure=failed) if failed is not None else await self._engine.runner.run(work)
-        )
-
-    def _note(self, key: Key, info: Json) -> None:
-        self._store.nodes.put(replace(self._store.nodes.get(*key), start_task_info=info))
-
-    def _time(self) -> str:
-        return format_time(self._clock.now())
+    def _shortages(self, pool: Pool, *, in_time: bool) -> Iterable[Json]:
+        """Tell of the nodes that a pool did not get, for want of quota or in time."""
+        for dedicated, kind in _KINDS.items():
+            wanted = _target(pool, dedicated=dedicated)
+            found = len(self._staying(pool, dedicated=dedicated))
+            if wanted <= found:
+                continue
+            code, text = "AllocationTimedout", f"The {kind} nodes were not allocated in time"
+            if in_time:
+                code = _QUOTA_CODES[dedicated]
+                text = f"The specified account has reached its {kind} core quota"
+            yield resize_error(
+                code,
+                text,
+                ("VM size", str(pool.body["vmSize"])),
+                ("Requested nodes", str(wanted)),
+                ("Allocated nodes", str(found)),
+            )
 
 
-def _quota_error(pool: Pool, wanted: int, allowed: int, *, dedicated: bool) -> Json:
-    kind = "dedicated" if dedicated else "low-priority"
-    return resize_error(
-        _QUOTA_CODES[dedicated],
-        f"The specified account has reached its {kind} core quota",
-        ("VM size", str(pool.body["vmSize"])),
-        ("Requested nodes", str(wanted)),
-        ("Nodes within quota", str(allowed)),
-    )
+def _target(pool: Pool, *, dedicated: bool) -> int:
+    return pool.target_dedicated if dedicated else pool.target_low_priority

@@ -1,4 +1,4 @@
-"""Shared-key signatures of the Batch REST API, as the clients make them.
+"""Shared-key signatures of the Batch REST API, as the clients make them, and bearer tokens.
 
 The string to sign is made of the request exactly as it was received: headers that are absent
 count as empty, the path stays percent-encoded, query values are decoded.
@@ -7,10 +7,12 @@ count as empty, the path stays percent-encoded, query values are decoded.
 import base64
 import hashlib
 import hmac
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from local_azure.batch import tokens
 from local_azure.batch.errors import BatchError, authentication_failed
 
 _SIGNED_HEADERS = (
@@ -66,19 +68,22 @@ def sign(key: str, text: str) -> str:
 
 
 def verify(account: str, key: str, request: SignedRequest) -> None:
-    """Check the Authorization header of a request against an account's name and base64 key.
+    """Check the Authorization header of a request: a signature with the key, or a bearer token.
 
     Raises:
         BatchError: 401 where the header is missing or malformed, 403 where account or
             signature is wrong.
     """
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+    if scheme == "Bearer":
+        tokens.verify(credential, time.time())
+        return
     name, _, signature = credential.partition(":")
     if scheme != "SharedKey" or not signature:
         raise BatchError(
             401,
             "InvalidAuthenticationInfo",
-            "The Authorization header is missing or not of the form SharedKey account:signature.",
+            "The Authorization header is neither SharedKey account:signature nor Bearer token.",
         )
     text = string_to_sign(name, request)
     known = hmac.compare_digest(name.encode(), account.encode())

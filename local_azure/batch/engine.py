@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from local_azure.batch.background import Background
 from local_azure.batch.calls import Service
 from local_azure.batch.clock import Clock
+from local_azure.batch.delays import Delays
+from local_azure.batch.faults import Faults
 from local_azure.batch.folders import Folders
 from local_azure.batch.runner import Runner
 from local_azure.batch.store import Store
@@ -22,6 +24,8 @@ class Engine:
     runner: Runner
     background: Background
     folders: Folders
+    delays: Delays
+    faults: Faults
     url: str
 
     @property

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from local_azure.batch.calls import Account
-from local_azure.batch.records import Node, Task
+from local_azure.batch.records import Node
 from local_azure.batch.wire import Json
 
 NODE_FOLDERS = ("applications", "fsmounts", "shared", "startup", "volatile", "workitems")
@@ -57,6 +57,18 @@ def node_environment(account: Account, url: str, node: Node, directory: Path) ->
     }
 
 
-def task_environment(task: Task) -> dict[str, str]:
-    """Build what only a task of a job sees."""
-    return {"AZ_BATCH_JOB_ID": task.job_id, "AZ_BATCH_TASK_ID": task.id}
+def task_environment(
+    job_id: str, task_id: str, preparation_dir: Path | None = None
+) -> dict[str, str]:
+    """Build what only what runs for a job sees.
+
+    Args:
+        job_id: the job.
+        task_id: the task, or the job's preparation or release task.
+        preparation_dir: folder of the job's preparation task on the node, if it has one.
+    """
+    found = {"AZ_BATCH_JOB_ID": job_id, "AZ_BATCH_TASK_ID": task_id}
+    if preparation_dir is not None:
+        found["AZ_BATCH_JOB_PREP_DIR"] = str(preparation_dir)
+        found["AZ_BATCH_JOB_PREP_WORKING_DIR"] = str(preparation_dir / "wd")
+    return found

@@ -30,7 +30,7 @@ class BatchError(Exception):
 
 def conflict(code: str, what: str, resource_id: str) -> BatchError:
     """409 with `code`: the resource's state forbids the operation."""
-    return BatchError(CONFLICT, code, f"{what}: {resource_id}.", [("Id", resource_id)])
+    return BatchError(CONFLICT, code, f"{what}.", [("Id", resource_id)])
 
 
 def exists(noun: str, resource_id: str) -> BatchError:
@@ -40,7 +40,7 @@ def exists(noun: str, resource_id: str) -> BatchError:
 
 def not_found(noun: str, resource_id: str) -> BatchError:
     """404 PoolNotFound, NodeNotFound, JobNotFound, TaskNotFound or FileNotFound."""
-    text = f"The specified {noun.lower()} does not exist: {resource_id}."
+    text = f"The specified {noun.lower()} does not exist."
     return BatchError(NOT_FOUND, f"{noun}NotFound", text, [("Id", resource_id)])
 
 

@@ -10,6 +10,8 @@ from local_azure.batch.background import Background
 from local_azure.batch.environment import NODE_FOLDERS
 from local_azure.batch.records import Node, Task
 
+_TRASH = ".deleted-"
+
 
 class Folders:
     """The folders of all nodes, below one folder."""
@@ -29,7 +31,7 @@ class Folders:
 
     def remove(self, path: Path) -> None:
         """Take a folder away at once, and delete what was in it soon after."""
-        trash = self._nodes_dir / f".deleted-{uuid4().hex}"
+        trash = self._nodes_dir / f"{_TRASH}{uuid4().hex}"
         with contextlib.suppress(FileNotFoundError):
             path.rename(trash)
             self._background.spawn(_delete(trash))
@@ -45,6 +47,12 @@ class Folders:
         """Remove a task's folder from the node it ran on, if it ran and the node is there."""
         if task.pool_id is not None and task.node_id is not None:
             self.remove(self.node_root(task.pool_id, task.node_id) / task.directory)
+
+
+def remove_trash(nodes_dir: Path) -> None:
+    """Delete what an emulator that ended early had taken away, and not deleted yet."""
+    for path in nodes_dir.glob(f"{_TRASH}*"):
+        shutil.rmtree(path)
 
 
 async def _delete(path: Path) -> None:

@@ -1,20 +1,27 @@
-"""Sees jobs to their end: limits, automatic termination, and what terminate and delete entail."""
+"""Sees jobs to their end: limits, automatic termination, and what disable and terminate entail."""
 
+from local_azure.batch import auto_pools, exit_conditions
 from local_azure.batch.background import KeyedWorker
 from local_azure.batch.dispatcher import Dispatcher
 from local_azure.batch.engine import Engine
-from local_azure.batch.records import Job, Key
-from local_azure.batch.states import JobState
+from local_azure.batch.preparation import Preparation
+from local_azure.batch.records import Job, Key, Task, key_of
+from local_azure.batch.states import JobState, TaskState
 from local_azure.batch.wire import duration_s
+
+_LIVE = (JobState.ACTIVE, JobState.DISABLING, JobState.DISABLED, JobState.ENABLING)
 
 
 class JobKeeper:
     """Follows the states of jobs."""
 
-    def __init__(self, engine: Engine, dispatcher: Dispatcher) -> None:
+    def __init__(self, engine: Engine, dispatcher: Dispatcher, preparation: Preparation) -> None:
+        self._service = engine.service
         self._store = engine.store
         self._clock = engine.clock
+        self._delays = engine.delays
         self._dispatcher = dispatcher
+        self._preparation = preparation
         self._worker = KeyedWorker(engine.background, self._settle)
 
     def watch_limit(self, job: Job) -> None:
@@ -30,31 +37,97 @@ class JobKeeper:
         if job is not None and job.serial == watched.serial and same_limit:
             self._terminate(job, "MaxWallClockTimeExpiry")
 
+    def task_changed(self, task: Task, new: Task | None) -> None:
+        """See what a task's change means for its job; `task` is what was there before."""
+        job = self._store.jobs.find(task.job_id)
+        if job is None:
+            return
+        if job.state is JobState.DISABLING:
+            self.wake(job.key)
+        ready = (TaskState.ACTIVE, TaskState.COMPLETED)
+        if job.state is JobState.ACTIVE and new is not None and new.state in ready:
+            # A completed task makes way for those that depend on it.
+            self._dispatcher.wake(key_of(job.pool_id))
+        if new is None or new.state is TaskState.COMPLETED:
+            self._task_ended(job, new if new is not None and new.state != task.state else None)
+
+    def _task_ended(self, job: Job, task: Task | None) -> None:
+        """Do with the job what the end of a task asks for; None: a task is gone."""
+        performs = job.body["onTaskFailure"] == exit_conditions.PERFORM_JOB_ACTION
+        action = exit_conditions.job_action(task) if performs and task is not None else "none"
+        if action == "terminate":
+            self._terminate(job, "TaskFailed")
+        # The automatic end comes before an exit condition's disable.
+        self.end_if_complete(job.key)
+        job = self._store.jobs.get(*job.key)
+        if action == "disable" and job.state is JobState.ACTIVE:
+            now = self._clock.now()
+            self._store.jobs.put(job.move(JobState.DISABLING, now, disable_option="requeue"))
+
     def end_if_complete(self, job_key: Key) -> None:
-        """Terminate the job if it asks for that once all its tasks are completed."""
+        """Terminate the job if it ends with its manager, or once all its tasks are completed."""
         job = self._store.jobs.find(*job_key)
-        if job is None or job.body["onAllTasksComplete"] != "terminatejob":
+        if job is None:
+            return
+        if self._is_managed_to_its_end(job):
+            self._terminate(job, "JMComplete")
+            return
+        if job.body["onAllTasksComplete"] != "terminatejob":
             return
         counts, _ = self._store.task_counts(job.id)
-        if not counts["active"] + counts["preparing"] + counts["running"]:
+        # A job manager task comes just after its job, which is not complete without it.
+        begun = "jobManagerTask" not in job.body or self._store.tasks.of(job.id)
+        if begun and not counts["active"] + counts["preparing"] + counts["running"]:
             self._terminate(job, "AllTasksComplete")
 
+    def _is_managed_to_its_end(self, job: Job) -> bool:
+        """Whether the job's manager is completed and takes the job with it."""
+        manager = job.body.get("jobManagerTask")
+        if manager is None or not manager["killJobOnCompletion"]:
+            return False
+        task = self._store.tasks.find(job.id, manager["id"])
+        return task is not None and task.state is TaskState.COMPLETED
+
     def _terminate(self, job: Job, reason: str) -> None:
-        if job.state is JobState.ACTIVE:
+        if job.state in _LIVE:
             now = self._clock.now()
             self._store.jobs.put(job.move(JobState.TERMINATING, now, terminate_reason=reason))
 
     def wake(self, job_key: Key) -> None:
-        """See to a job that is being terminated or deleted."""
+        """See to a job that is on its way into another state."""
         self._worker.wake(job_key)
 
     async def _settle(self, job_key: Key) -> None:
         job = self._store.jobs.find(*job_key)
-        if job is None or job.state not in (JobState.TERMINATING, JobState.DELETING):
+        if job is None:
             return
-        runs = self._dispatcher.runs_where(lambda run: run.task_key[:-1] == job_key)
+        if job.state is JobState.ENABLING:
+            self._store.jobs.put(job.move(JobState.ACTIVE, self._clock.now()))
+        elif job.state is JobState.DISABLING:
+            await self._disable(job)
+        elif job.state in (JobState.TERMINATING, JobState.DELETING):
+            await self._end(job)
+
+    async def _disable(self, job: Job) -> None:
+        """End the running tasks as the job's option says; it is disabled once none is left."""
+        if job.disable_option != "wait":
+            runs = self._dispatcher.runs_where(lambda run: run.task_key[:-1] == job.key)
+            requeue = job.disable_option == "requeue"
+            await self._dispatcher.end(runs, requeue=requeue, by="because its job was disabled")
+        found = self._store.jobs.find(*job.key)
+        counts, _ = self._store.task_counts(job.id)
+        under_way = counts["preparing"] + counts["running"]
+        if found is not None and found.state is JobState.DISABLING and not under_way:
+            self._store.jobs.put(found.move(JobState.DISABLED, self._clock.now()))
+
+    async def _end(self, job: Job) -> None:
+        runs = self._dispatcher.runs_where(lambda run: run.task_key[:-1] == job.key)
         await self._dispatcher.end(runs, requeue=False, by="because its job was ended")
-        job = self._store.jobs.get(*job_key)
+        await self._preparation.release(job.key)
+        deleting = job.state is JobState.DELETING
+        await self._delays.wait("job_deletion" if deleting else "job_termination")
+        job = self._store.jobs.get(*job.key)
+        auto_pools.expire(self._service, job)
         if job.state is JobState.DELETING:
             self._remove(job)
         else:
@@ -64,4 +137,5 @@ class JobKeeper:
     def _remove(self, job: Job) -> None:
         for task in self._store.tasks.list(job.id):
             self._store.tasks.remove(task)
+        self._preparation.remove_folders(job)
         self._store.jobs.remove(job)

@@ -1,87 +1,40 @@
 """Operations on jobs. Ending a job's tasks and removing them is the job keeper's work."""
 
-from local_azure.batch import schemas
+from dataclasses import replace
+
+from local_azure.batch import auto_pools, job_bodies, schemas
 from local_azure.batch.calls import (
     ENTITY_FIELDS,
+    HISTORY_FIELDS,
     Call,
     Reply,
     check_conditions,
     common_view,
     entity,
+    history_view,
     listing,
     written,
 )
-from local_azure.batch.errors import conflict, exists, invalid_property
+from local_azure.batch.errors import conflict, exists
 from local_azure.batch.records import Job
 from local_azure.batch.states import JobState
-from local_azure.batch.wire import INFINITE, Json, etag_of, format_time, without_none
+from local_azure.batch.tasks import add_manager
+from local_azure.batch.wire import Json, etag_of, format_time, without_none
 
-
-def _parallel_tasks(name: str, value: object) -> int:
-    number = int(schemas.integer(-1)(name, value))
-    if number == 0:
-        raise invalid_property(name, value, "it must be -1 (no limit) or greater than 0")
-    return number
-
-
-_CHANGEABLE: dict[str, schemas.Parser] = {
-    "priority": schemas.integer(-1000, 1000),
-    "maxParallelTasks": _parallel_tasks,
-    "allowTaskPreemption": schemas.unsupported,
-    "constraints": schemas.obj(
-        {"maxWallClockTime": schemas.duration, "maxTaskRetryCount": schemas.integer(-1)}
-    ),
-    "poolInfo": schemas.obj(
-        {"poolId": schemas.resource_id, "autoPoolSpecification": schemas.unsupported}
-    ),
-    "onAllTasksComplete": schemas.one_of("noaction", "terminatejob"),
-    "metadata": schemas.METADATA,
-    "networkConfiguration": schemas.unsupported,
-}
-_CREATE = schemas.obj(
-    {
-        "id": schemas.resource_id,
-        "displayName": schemas.string,
-        "usesTaskDependencies": schemas.unsupported,
-        "jobManagerTask": schemas.unsupported,
-        "jobPreparationTask": schemas.unsupported,
-        "jobReleaseTask": schemas.unsupported,
-        "commonEnvironmentSettings": schemas.ENVIRONMENT,
-        "onTaskFailure": schemas.only("noaction"),
-        **_CHANGEABLE,
-    },
-    ("id", "poolInfo"),
-)
-_UPDATE = schemas.obj(_CHANGEABLE)
-_REPLACE = schemas.obj(
-    {
-        **_CHANGEABLE,
-        # The whole entity may come back; what cannot be changed is taken and left as it is.
-        **dict.fromkeys(
-            (
-                *("id", "url", "eTag", "lastModified", "creationTime", "state", "displayName"),
-                *("stateTransitionTime", "previousState", "previousStateTransitionTime"),
-                *("usesTaskDependencies", "onTaskFailure", "executionInfo", "stats"),
-                *("commonEnvironmentSettings", "jobManagerTask", "jobPreparationTask"),
-                "jobReleaseTask",
-            ),
-            lambda _name, value: value,
-        ),
-    },
-    ("poolInfo",),
-)
 _TERMINATE = schemas.obj({"terminateReason": schemas.string})
-_FIELDS = ENTITY_FIELDS | {
-    *("usesTaskDependencies", "priority", "maxParallelTasks", "allowTaskPreemption"),
-    *("constraints", "poolInfo", "onAllTasksComplete", "onTaskFailure", "metadata"),
-    *("commonEnvironmentSettings", "executionInfo", "stats"),
-}
-_DEFAULTS: Json = {
-    "priority": 0,
-    "maxParallelTasks": -1,
-    "allowTaskPreemption": False,
-    "onAllTasksComplete": "noaction",
-}
+_DISABLE = schemas.obj(
+    {"disableTasks": schemas.one_of("requeue", "terminate", "wait")}, ("disableTasks",)
+)
+_FIELDS = (
+    ENTITY_FIELDS
+    | HISTORY_FIELDS
+    | {
+        *("usesTaskDependencies", "priority", "maxParallelTasks", "allowTaskPreemption"),
+        *("constraints", "poolInfo", "onAllTasksComplete", "onTaskFailure", "metadata"),
+        *("commonEnvironmentSettings", "executionInfo", "stats", "jobManagerTask"),
+        *("jobPreparationTask", "jobReleaseTask"),
+    }
+)
 
 
 def view(call: Call, job: Job) -> Json:
@@ -89,25 +42,27 @@ def view(call: Call, job: Job) -> Json:
     execution = {
         "startTime": format_time(job.created),
         "endTime": job.ended and format_time(job.ended),
-        "poolId": job.pool_id,
+        "poolId": job.pool_id or None,
+        "schedulingError": job.scheduling_error,
         "terminateReason": job.terminate_reason,
     }
     return {
         **job.body,
         **common_view(job, call.url("jobs", job.id)),
+        **history_view(job),
         "executionInfo": without_none(execution),
     }
 
 
 def create_job(call: Call) -> Reply:
     """POST /jobs."""
-    body = schemas.read(_CREATE, call.body)
-    _check_pool(body)
+    body = job_bodies.read_new(call.body)
     old = call.store.jobs.find(body["id"])
     if old is not None and old.state is JobState.DELETING:
         raise conflict("JobBeingDeleted", "The specified job is being deleted", old.id)
     if old is not None:
         raise exists("Job", old.id)
+    pool_id, error = auto_pools.make(call, body["poolInfo"])
     now, serial = call.service.clock.now(), call.store.next_serial()
     job = Job(
         id=body.pop("id"),
@@ -117,22 +72,13 @@ def create_job(call: Call) -> Reply:
         state_since=now,
         modified=now,
         etag=etag_of(serial, now),
-        body=_with_defaults(
-            {"usesTaskDependencies": False, "onTaskFailure": "noaction"} | _DEFAULTS | body
-        ),
+        body=body,
+        auto_pool_id=pool_id,
+        scheduling_error=error,
     )
     call.store.jobs.put(job)
+    add_manager(call, job)
     return written(job, call.url("jobs", job.id), 201, location=True)
-
-
-def _with_defaults(body: Json) -> Json:
-    constraints = {"maxWallClockTime": INFINITE, "maxTaskRetryCount": 0}
-    return body | {"constraints": constraints | body.get("constraints", {})}
-
-
-def _check_pool(body: Json) -> None:
-    if "poolId" not in body["poolInfo"]:
-        raise invalid_property("poolInfo", body["poolInfo"], "poolId is required")
 
 
 def list_jobs(call: Call) -> Reply:
@@ -161,10 +107,13 @@ def _writable(call: Call) -> Job:
 
 
 def _write(call: Call, job: Job, body: Json) -> Reply:
-    if body["poolInfo"] != job.body["poolInfo"]:
+    if body["poolInfo"] != job.body["poolInfo"] and job.state is not JobState.DISABLED:
         raise conflict(
-            "OperationInvalidForCurrentState", "The pool of an active job cannot be changed", job.id
+            "OperationInvalidForCurrentState",
+            "The pool of a job can be changed only while it is disabled",
+            job.id,
         )
+    auto_pools.check_change(job.body["poolInfo"], body["poolInfo"])
     job = job.written(call.service.clock.now(), call.store.next_serial(), body=body)
     call.store.jobs.put(job)
     return written(job, call.url("jobs", job.id), 200)
@@ -173,17 +122,38 @@ def _write(call: Call, job: Job, body: Json) -> Reply:
 def update_job(call: Call) -> Reply:
     """PATCH /jobs/{jobId}: only what is given is replaced."""
     job = _writable(call)
-    return _write(call, job, _with_defaults(job.body | schemas.read(_UPDATE, call.body)))
+    return _write(call, job, job_bodies.updated(job.body, call.body))
 
 
 def replace_job(call: Call) -> Reply:
     """PUT /jobs/{jobId}: what is not given falls back to its default."""
     job = _writable(call)
-    given = schemas.read(_REPLACE, call.body)
-    _check_pool(given)
-    kept = {name: value for name, value in job.body.items() if name not in _CHANGEABLE}
-    changed = {name: value for name, value in given.items() if name in _CHANGEABLE}
-    return _write(call, job, _with_defaults(kept | _DEFAULTS | changed))
+    return _write(call, job, job_bodies.replaced(job.body, call.body))
+
+
+def disable_job(call: Call) -> Reply:
+    """POST /jobs/{jobId}/disable: 202, then `disabling` until no task of it runs."""
+    job = _writable(call)
+    if job.state is JobState.ENABLING:
+        raise conflict("JobNotActive", "The specified job is being enabled", job.id)
+    option = schemas.read(_DISABLE, call.body)["disableTasks"]
+    if job.state is JobState.DISABLING:
+        job = replace(job, disable_option=option)
+    else:
+        job = job.move(JobState.DISABLING, call.service.clock.now(), disable_option=option)
+    call.store.jobs.put(job)
+    return Reply(status=202)
+
+
+def enable_job(call: Call) -> Reply:
+    """POST /jobs/{jobId}/enable: 202, then `enabling`, then `active`."""
+    job = _writable(call)
+    if job.state is not JobState.DISABLED:
+        raise conflict(
+            "OperationInvalidForCurrentState", "The specified job is not disabled", job.id
+        )
+    call.store.jobs.put(job.move(JobState.ENABLING, call.service.clock.now()))
+    return Reply(status=202)
 
 
 def terminate_job(call: Call) -> Reply:

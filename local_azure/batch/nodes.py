@@ -1,4 +1,4 @@
-"""Operations on compute nodes, all of them reads: the allocator makes nodes and removes them."""
+"""Reading compute nodes: the allocator makes them, the node keeper sees to them."""
 
 from local_azure.batch.calls import ENTITY_FIELDS, Call, Reply, common_view, listing
 from local_azure.batch.odata import parse_select
@@ -20,7 +20,7 @@ def view(call: Call, node: Node) -> Json:
         del common[name]
     return {
         **common,
-        "schedulingState": "enabled",
+        "schedulingState": "enabled" if node.schedulable else "disabled",
         "lastBootTime": format_time(node.booted),
         "allocationTime": format_time(node.created),
         "ipAddress": node.ip_address,

@@ -1,9 +1,8 @@
 """Operations on pools. Nodes come and go later: the allocator follows the targets set here."""
 
 import re
-from dataclasses import replace
 
-from local_azure.batch import schemas
+from local_azure.batch import autoscale, schemas
 from local_azure.batch.calls import (
     ENTITY_FIELDS,
     Call,
@@ -14,7 +13,7 @@ from local_azure.batch.calls import (
     listing,
     written,
 )
-from local_azure.batch.errors import BatchError, conflict, exists, invalid_property
+from local_azure.batch.errors import conflict, exists, invalid_property
 from local_azure.batch.records import Pool
 from local_azure.batch.states import AllocationState, PoolState
 from local_azure.batch.wire import Json, etag_of, format_time, parse_duration
@@ -86,21 +85,23 @@ _CHANGEABLE: dict[str, schemas.Parser] = {
         schemas.unsupported,
     ),
 }
-_TARGETS: dict[str, schemas.Parser] = {
+TARGETS: dict[str, schemas.Parser] = {
     "targetDedicatedNodes": schemas.integer(0),
     "targetLowPriorityNodes": schemas.integer(0),
-    "resizeTimeout": schemas.duration,
 }
+"""The properties that say how many nodes a pool should have."""
+
 _CREATE = schemas.obj(
     {
         "id": schemas.resource_id,
         "vmSize": schemas.string,
         "virtualMachineConfiguration": _VM_CONFIGURATION,
-        "enableAutoScale": schemas.unsupported,
-        "autoScaleFormula": schemas.unsupported,
-        "autoScaleEvaluationInterval": schemas.unsupported,
+        "enableAutoScale": schemas.boolean,
+        "autoScaleFormula": schemas.string,
+        "autoScaleEvaluationInterval": schemas.duration,
+        "resizeTimeout": schemas.duration,
         **_CHANGEABLE,
-        **_TARGETS,
+        **TARGETS,
     },
     ("id", "vmSize", "virtualMachineConfiguration"),
 )
@@ -111,16 +112,21 @@ _UPDATE = schemas.obj(
         "virtualMachineConfiguration": schemas.unsupported,
     }
 )
-_RESIZE = schemas.obj(
+_REPLACED = ("startTask", "metadata")
+_REPLACE = schemas.obj(
     {
-        **_TARGETS,
-        "nodeDeallocationOption": schemas.one_of("requeue", "terminate", "taskcompletion"),
-    }
+        **{name: _CHANGEABLE[name] for name in _REPLACED},
+        "applicationPackageReferences": schemas.unsupported,
+        # Clients before 2025-06-01 send an empty list.
+        "certificateReferences": schemas.unsupported,
+    },
+    ("metadata", "applicationPackageReferences"),
 )
 _FIELDS = ENTITY_FIELDS | {
     *("allocationState", "allocationStateTransitionTime", "resizeErrors", "resizeTimeout"),
     *("currentDedicatedNodes", "currentLowPriorityNodes", "targetDedicatedNodes"),
     *("targetLowPriorityNodes", "vmSize", "virtualMachineConfiguration", "enableAutoScale"),
+    *("autoScaleFormula", "autoScaleEvaluationInterval", "autoScaleRun"),
     *("enableInterNodeCommunication", "startTask", "taskSlotsPerNode", "taskSchedulingPolicy"),
     *("metadata", "stats"),
 }
@@ -152,6 +158,7 @@ def view(call: Call, pool: Pool) -> Json:
         "currentLowPriorityNodes": len(nodes) - dedicated,
         "targetDedicatedNodes": pool.target_dedicated,
         "targetLowPriorityNodes": pool.target_low_priority,
+        "autoScaleRun": pool.auto_scale_run,
     }
 
 
@@ -164,7 +171,10 @@ def create_pool(call: Call) -> Reply:
     if old is not None:
         raise exists("Pool", old.id)
     _check_slots(body, body["vmSize"])
-    _check_timeout(body)
+    check_timeout(body)
+    autoscale.check_settings(body)
+    if len(call.store.pools.of()) >= call.service.account.pool_quota:
+        raise conflict("PoolQuotaReached", "The account has reached its quota of pools", body["id"])
     now, serial = call.service.clock.now(), call.store.next_serial()
     low_priority = body.pop("targetLowPriorityNodes", 0)
     dedicated = body.pop("targetDedicatedNodes", 0)
@@ -182,6 +192,8 @@ def create_pool(call: Call) -> Reply:
         target_low_priority=low_priority,
         body=_with_defaults(body),
     )
+    if pool.body["enableAutoScale"]:
+        pool = autoscale.follow(call.service, pool)
     call.store.pools.put(pool)
     return written(pool, call.url("pools", pool.id), 201, location=True)
 
@@ -194,6 +206,8 @@ def _with_defaults(body: Json) -> Json:
         "enableAutoScale": False,
         "enableInterNodeCommunication": False,
     }
+    if body.get("enableAutoScale"):
+        defaults["autoScaleEvaluationInterval"] = autoscale.INTERVAL
     if "startTask" in body:
         body["startTask"] = {"maxTaskRetryCount": 0, "waitForSuccess": True} | body["startTask"]
     return defaults | body
@@ -206,7 +220,8 @@ def _check_slots(body: Json, vm_size: str) -> None:
         raise invalid_property("taskSlotsPerNode", body["taskSlotsPerNode"], reason)
 
 
-def _check_timeout(body: Json) -> None:
+def check_timeout(body: Json) -> None:
+    """Refuse a resizeTimeout of less than 5 minutes."""
     text = body.get("resizeTimeout", "PT15M")
     if parse_duration(text).total_seconds() < _MIN_RESIZE_TIMEOUT_S:
         raise invalid_property("resizeTimeout", text, "it must be 5 minutes or more")
@@ -230,7 +245,12 @@ def pool_exists(call: Call) -> Reply:
     return Reply()
 
 
-def _writable(call: Call) -> Pool:
+def writable(call: Call) -> Pool:
+    """Give the pool of a request that writes to it.
+
+    Raises:
+        BatchError: 404, it is not there; 409, it is being deleted; 412, a condition fails.
+    """
     pool = call.store.pools.get(call.ids["pool_id"])
     if pool.state is PoolState.DELETING:
         raise conflict("PoolBeingDeleted", "The specified pool is being deleted", pool.id)
@@ -246,7 +266,7 @@ def _write(call: Call, pool: Pool, body: Json, status: int) -> Reply:
 
 def update_pool(call: Call) -> Reply:
     """PATCH /pools/{poolId}: only what is given is replaced."""
-    pool = _writable(call)
+    pool = writable(call)
     body = schemas.read(_UPDATE, call.body)
     _check_slots(body, pool.body["vmSize"])
     if "taskSlotsPerNode" in body and call.store.nodes.of(pool.id):
@@ -254,33 +274,16 @@ def update_pool(call: Call) -> Reply:
     return _write(call, pool, _with_defaults(pool.body | body), 200)
 
 
+def replace_pool_properties(call: Call) -> Reply:
+    """POST /pools/{poolId}/updateproperties: what is absent is removed."""
+    pool = writable(call)
+    given = schemas.read(_REPLACE, call.body)
+    kept = {name: value for name, value in pool.body.items() if name not in _REPLACED}
+    return _write(call, pool, _with_defaults(kept | given), 204)
+
+
 def delete_pool(call: Call) -> Reply:
     """DELETE /pools/{poolId}: 202, then `deleting` until its nodes are gone, then 404."""
-    pool = _writable(call)
+    pool = writable(call)
     call.store.pools.put(pool.move(PoolState.DELETING, call.service.clock.now()))
     return Reply(status=202)
-
-
-def resize_pool(call: Call) -> Reply:
-    """POST /pools/{poolId}/resize."""
-    pool = _writable(call)
-    body = schemas.read(_RESIZE, call.body)
-    if not {"targetDedicatedNodes", "targetLowPriorityNodes"} & body.keys():
-        raise BatchError(
-            400,
-            "MissingRequiredProperty",
-            "One of targetDedicatedNodes and targetLowPriorityNodes is required.",
-        )
-    _check_timeout(body)
-    if pool.allocation is not AllocationState.STEADY:
-        raise conflict("PoolBeingResized", "The specified pool is being resized", pool.id)
-    now = call.service.clock.now()
-    pool = replace(
-        pool.allocate(AllocationState.RESIZING, now),
-        target_dedicated=body.get("targetDedicatedNodes", pool.target_dedicated),
-        target_low_priority=body.get("targetLowPriorityNodes", pool.target_low_priority),
-        node_deallocation=body.get("nodeDeallocationOption", "requeue"),
-        resize_errors=(),
-    )
-    call.store.pools.put(pool)
-    return written(pool, call.url("pools", pool.id), 202)

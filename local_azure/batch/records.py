@@ -16,7 +16,7 @@ from local_azure.batch.states import (
     TaskState,
     check_transition,
 )
-from local_azure.batch.wire import Json, etag_of
+from local_azure.batch.wire import Json, etag_of, format_time
 
 Key = tuple[str, ...]
 
@@ -24,6 +24,11 @@ Key = tuple[str, ...]
 def key_of(*ids: str) -> Key:
     """Make a store key: ids are unique whatever their case."""
     return tuple(part.lower() for part in ids)
+
+
+def task_directory(job_id: str, task_id: str) -> str:
+    """Give the folder of a task, or of a job's preparation or release, below a node's root."""
+    return f"workitems/{job_id}/job-1/{task_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,7 @@ class Pool(Record):
     target_low_priority: int
     node_deallocation: str = "requeue"
     resize_errors: tuple[Json, ...] = ()
+    auto_scale_run: Json | None = None
 
     @property
     def slots(self) -> int:
@@ -102,7 +108,13 @@ class Pool(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node(Record):
-    """A compute node: here a folder in which tasks run."""
+    """A compute node: here a folder in which tasks run.
+
+    Attributes:
+        schedulable: whether it may be given tasks.
+        task_option: what becomes of its tasks when it leaves, reboots or is not schedulable any
+            more: requeue, terminate, or taskcompletion (they go on to their end).
+    """
 
     noun: ClassVar[str] = "Node"
 
@@ -113,6 +125,8 @@ class Node(Record):
     root: str
     ip_address: str
     booted: datetime
+    schedulable: bool = True
+    task_option: str = "requeue"
     start_task: Json | None = None
     start_task_info: Json | None = None
     running_tasks: int = 0
@@ -126,10 +140,24 @@ class Node(Record):
         """Pool id and node id."""
         return key_of(self.pool_id, self.id)
 
+    @property
+    def takes_tasks(self) -> bool:
+        """Whether tasks may be put onto it, as far as it has free slots."""
+        return self.schedulable and self.state in (NodeState.IDLE, NodeState.RUNNING)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(Record):
-    """A job; `pool_id` names its pool, which may not exist (yet, or any more)."""
+    """A job; `pool_id` names its pool, which may not exist (yet, or any more).
+
+    Attributes:
+        disable_option: what becomes of its running tasks while it is disabling: requeue, terminate
+            or wait.
+        auto_pool_id: its own pool, made with it.
+        scheduling_error: why it could not be started.
+        node_tasks: how its preparation and release tasks went (`preparation`, `release`), by the
+            id of the node.
+    """
 
     noun: ClassVar[str] = "Job"
 
@@ -137,11 +165,24 @@ class Job(Record):
     body: Json
     ended: datetime | None = None
     terminate_reason: str | None = None
+    disable_option: str = "requeue"
+    auto_pool_id: str | None = None
+    scheduling_error: Json | None = None
+    node_tasks: Json = field(default_factory=dict)
 
     @property
     def pool_id(self) -> str:
-        """Id of the pool its tasks run on."""
-        return str(self.body["poolInfo"]["poolId"])
+        """Id of the pool its tasks run on; empty if its auto pool could not be made."""
+        return self.auto_pool_id or str(self.body["poolInfo"].get("poolId", ""))
+
+    def is_barred_from(self, node: Node) -> bool:
+        """Whether its preparation failed on a node, which gets no task of it until it reboots."""
+        preparation = self.body.get("jobPreparationTask")
+        known = self.node_tasks.get(node.id)
+        if preparation is None or known is None or not preparation["waitForSuccess"]:
+            return False
+        failed = known["preparation"].get("result") == "failure"
+        return bool(failed and known["booted"] == format_time(node.booted))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,4 +227,4 @@ class Task(Record):
     @property
     def directory(self) -> str:
         """Its folder, below the node's root folder."""
-        return f"workitems/{self.job_id}/job-1/{self.id}"
+        return task_directory(self.job_id, self.id)

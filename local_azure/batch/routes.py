@@ -7,7 +7,18 @@ handler answer 501.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from local_azure.batch import files, images, jobs, nodes, pools, tasks
+from local_azure.batch import (
+    files,
+    images,
+    jobs,
+    node_counts,
+    node_operations,
+    nodes,
+    pool_scaling,
+    pools,
+    preparation_status,
+    tasks,
+)
 from local_azure.batch.calls import Call, Reply
 
 Handler = Callable[[Call], Reply]
@@ -65,6 +76,20 @@ IMPLEMENTED = (
     Operation(
         "terminate_task", "POST", "/jobs/{job_id}/tasks/{task_id}/terminate", tasks.terminate_task
     ),
+    Operation(
+        "reactivate_task",
+        "POST",
+        "/jobs/{job_id}/tasks/{task_id}/reactivate",
+        tasks.reactivate_task,
+    ),
+    Operation(
+        "list_job_preparation_and_release_task_status",
+        "GET",
+        "/jobs/{job_id}/jobpreparationandreleasetaskstatus",
+        preparation_status.list_status,
+    ),
+    Operation("disable_job", "POST", "/jobs/{job_id}/disable", jobs.disable_job),
+    Operation("enable_job", "POST", "/jobs/{job_id}/enable", jobs.enable_job),
     Operation("terminate_job", "POST", "/jobs/{job_id}/terminate", jobs.terminate_job),
     Operation("list_pools", "GET", "/pools", pools.list_pools),
     Operation("create_pool", "POST", "/pools", pools.create_pool),
@@ -95,22 +120,75 @@ IMPLEMENTED = (
         "/pools/{pool_id}/nodes/{node_id}/files/{file_path:path}",
         files.get_node_file_properties,
     ),
-    Operation("resize_pool", "POST", "/pools/{pool_id}/resize", pools.resize_pool),
+    Operation("list_pool_node_counts", "GET", "/nodecounts", node_counts.list_pool_node_counts),
+    Operation(
+        "disable_pool_auto_scale",
+        "POST",
+        "/pools/{pool_id}/disableautoscale",
+        pool_scaling.disable_pool_auto_scale,
+    ),
+    Operation(
+        "enable_pool_auto_scale",
+        "POST",
+        "/pools/{pool_id}/enableautoscale",
+        pool_scaling.enable_pool_auto_scale,
+    ),
+    Operation(
+        "evaluate_pool_auto_scale",
+        "POST",
+        "/pools/{pool_id}/evaluateautoscale",
+        pool_scaling.evaluate_pool_auto_scale,
+    ),
+    Operation(
+        "deallocate_node",
+        "POST",
+        "/pools/{pool_id}/nodes/{node_id}/deallocate",
+        node_operations.deallocate_node,
+    ),
+    Operation(
+        "disable_node_scheduling",
+        "POST",
+        "/pools/{pool_id}/nodes/{node_id}/disablescheduling",
+        node_operations.disable_node_scheduling,
+    ),
+    Operation(
+        "enable_node_scheduling",
+        "POST",
+        "/pools/{pool_id}/nodes/{node_id}/enablescheduling",
+        node_operations.enable_node_scheduling,
+    ),
+    Operation(
+        "reboot_node",
+        "POST",
+        "/pools/{pool_id}/nodes/{node_id}/reboot",
+        node_operations.reboot_node,
+    ),
+    Operation(
+        "reimage_node",
+        "POST",
+        "/pools/{pool_id}/nodes/{node_id}/reimage",
+        node_operations.reimage_node,
+    ),
+    Operation(
+        "start_node", "POST", "/pools/{pool_id}/nodes/{node_id}/start", node_operations.start_node
+    ),
+    Operation("remove_nodes", "POST", "/pools/{pool_id}/removenodes", pool_scaling.remove_nodes),
+    Operation("resize_pool", "POST", "/pools/{pool_id}/resize", pool_scaling.resize_pool),
+    Operation(
+        "stop_pool_resize", "POST", "/pools/{pool_id}/stopresize", pool_scaling.stop_pool_resize
+    ),
+    Operation(
+        "replace_pool_properties",
+        "POST",
+        "/pools/{pool_id}/updateproperties",
+        pools.replace_pool_properties,
+    ),
     Operation("list_supported_images", "GET", "/supportedimages", images.list_supported_images),
 )
 
 NOT_IMPLEMENTED = (
     Operation("list_applications", "GET", "/applications", None),
     Operation("get_application", "GET", "/applications/{application_id}", None),
-    Operation("disable_job", "POST", "/jobs/{job_id}/disable", None),
-    Operation("enable_job", "POST", "/jobs/{job_id}/enable", None),
-    Operation(
-        "list_job_preparation_and_release_task_status",
-        "GET",
-        "/jobs/{job_id}/jobpreparationandreleasetaskstatus",
-        None,
-    ),
-    Operation("reactivate_task", "POST", "/jobs/{job_id}/tasks/{task_id}/reactivate", None),
     Operation("list_subtasks", "GET", "/jobs/{job_id}/tasks/{task_id}/subtasksinfo", None),
     Operation("list_job_schedules", "GET", "/jobschedules", None),
     Operation("create_job_schedule", "POST", "/jobschedules", None),
@@ -123,20 +201,6 @@ NOT_IMPLEMENTED = (
     Operation("enable_job_schedule", "POST", "/jobschedules/{job_schedule_id}/enable", None),
     Operation("list_jobs_from_schedule", "GET", "/jobschedules/{job_schedule_id}/jobs", None),
     Operation("terminate_job_schedule", "POST", "/jobschedules/{job_schedule_id}/terminate", None),
-    Operation("list_pool_node_counts", "GET", "/nodecounts", None),
-    Operation("disable_pool_auto_scale", "POST", "/pools/{pool_id}/disableautoscale", None),
-    Operation("enable_pool_auto_scale", "POST", "/pools/{pool_id}/enableautoscale", None),
-    Operation("evaluate_pool_auto_scale", "POST", "/pools/{pool_id}/evaluateautoscale", None),
-    Operation("deallocate_node", "POST", "/pools/{pool_id}/nodes/{node_id}/deallocate", None),
-    Operation(
-        "disable_node_scheduling",
-        "POST",
-        "/pools/{pool_id}/nodes/{node_id}/disablescheduling",
-        None,
-    ),
-    Operation(
-        "enable_node_scheduling", "POST", "/pools/{pool_id}/nodes/{node_id}/enablescheduling", None
-    ),
     Operation("list_node_extensions", "GET", "/pools/{pool_id}/nodes/{node_id}/extensions", None),
     Operation(
         "get_node_extension",
@@ -144,15 +208,12 @@ NOT_IMPLEMENTED = (
         "/pools/{pool_id}/nodes/{node_id}/extensions/{extension_name}",
         None,
     ),
-    Operation("reboot_node", "POST", "/pools/{pool_id}/nodes/{node_id}/reboot", None),
-    Operation("reimage_node", "POST", "/pools/{pool_id}/nodes/{node_id}/reimage", None),
     Operation(
         "get_node_remote_login_settings",
         "GET",
         "/pools/{pool_id}/nodes/{node_id}/remoteloginsettings",
         None,
     ),
-    Operation("start_node", "POST", "/pools/{pool_id}/nodes/{node_id}/start", None),
     Operation(
         "upload_node_logs", "POST", "/pools/{pool_id}/nodes/{node_id}/uploadbatchservicelogs", None
     ),
@@ -163,9 +224,6 @@ NOT_IMPLEMENTED = (
     Operation(
         "replace_node_user", "PUT", "/pools/{pool_id}/nodes/{node_id}/users/{user_name}", None
     ),
-    Operation("remove_nodes", "POST", "/pools/{pool_id}/removenodes", None),
-    Operation("stop_pool_resize", "POST", "/pools/{pool_id}/stopresize", None),
-    Operation("replace_pool_properties", "POST", "/pools/{pool_id}/updateproperties", None),
     Operation("list_pool_usage_metrics", "GET", "/poolusagemetrics", None),
 )
 

@@ -2,15 +2,23 @@
 
 from dataclasses import replace
 
-from local_azure.batch.allocator import Allocator, Delays
+from local_azure.batch.allocator import Allocator
+from local_azure.batch.autoscaler import Autoscaler
 from local_azure.batch.background import Background
 from local_azure.batch.calls import Service
+from local_azure.batch.delays import Delays
+from local_azure.batch.dependencies import Dependencies
 from local_azure.batch.dispatcher import Dispatcher
 from local_azure.batch.engine import Engine
+from local_azure.batch.failing_runner import FailingRunner
+from local_azure.batch.faults import Faults
 from local_azure.batch.folders import Folders
 from local_azure.batch.job_keeper import JobKeeper
-from local_azure.batch.records import Job, Key, Node, Pool, Record, Task, key_of
-from local_azure.batch.runner import Runner
+from local_azure.batch.node_keeper import NodeKeeper
+from local_azure.batch.preparation import Preparation
+from local_azure.batch.records import Job, Node, Pool, Record, Task, key_of
+from local_azure.batch.recovery import recover
+from local_azure.batch.runs import Runs
 from local_azure.batch.states import JobState, TaskState
 from local_azure.batch.wire import duration_s
 
@@ -18,21 +26,38 @@ from local_azure.batch.wire import duration_s
 class Scheduler:
     """The engine of the emulator; needs a running event loop."""
 
-    def __init__(self, service: Service, url: str, delays: Delays | None = None) -> None:
+    def __init__(self, service: Service, url: str, delays: Delays, faults: Faults) -> None:
         background = Background()
         folders = Folders(service.nodes_dir, background)
         self._closing = False
         self._engine = Engine(
             service=service,
-            runner=Runner(service.clock, folders),
+            runner=FailingRunner(service.clock, folders, faults),
             background=background,
             folders=folders,
+            delays=delays,
+            faults=faults,
             url=url,
         )
-        self._dispatcher = Dispatcher(self._engine)
-        self._allocator = Allocator(self._engine, self._dispatcher, delays or Delays())
-        self._keeper = JobKeeper(self._engine, self._dispatcher)
+        self._dependencies = Dependencies(service.store)
+        runs = Runs(background)
+        preparation = Preparation(self._engine, runs)
+        self._dispatcher = Dispatcher(self._engine, runs, self._dependencies, preparation)
+        self._allocator = Allocator(self._engine, self._dispatcher)
+        self._autoscaler = Autoscaler(self._engine)
+        self._node_keeper = NodeKeeper(self._engine, self._dispatcher)
+        self._keeper = JobKeeper(self._engine, self._dispatcher, preparation)
         service.store.subscribe(self._changed)
+
+    def resume(self) -> None:
+        """Go on after a restart with what the store was filled with; without anything, do nothing.
+
+        No process of a task may be left of the time before (see `survivors`).
+        """
+        store = self._engine.store
+        recover(store, self._engine.folders, self._engine.clock.now())
+        for record in list(store.everything()):
+            self._changed(None, record)
 
     async def close(self) -> None:
         """Kill every process of every task and wait until they are gone."""
@@ -45,11 +70,15 @@ class Scheduler:
             return
         match old or new:
             case Pool():
+                self._autoscaler.see_to(old, new if isinstance(new, Pool) else None)
                 if isinstance(new, Pool):
-                    self._allocator.wake(new)
-            case Node():
+                    self._allocator.see_to(old, new)
+            case Node() as node:
                 if isinstance(new, Node):
+                    self._node_keeper.see_to(old, new)
                     self._dispatcher.wake(key_of(new.pool_id))
+                else:
+                    self._allocator.wake(key_of(node.pool_id))
             case Job():
                 if isinstance(new, Job):
                     self._job_changed(old, new)
@@ -57,43 +86,46 @@ class Scheduler:
                 self._task_changed(task, new)
 
     def _job_changed(self, old: Record | None, job: Job) -> None:
-        if job.state is not JobState.ACTIVE:
-            self._keeper.wake(job.key)
-            return
         if not isinstance(old, Job) or old.body["constraints"] != job.body["constraints"]:
             self._keeper.watch_limit(job)
-        self._dispatcher.wake(key_of(job.pool_id))
+        if job.state is JobState.ACTIVE:
+            self._dispatcher.wake(key_of(job.pool_id))
+        else:
+            self._keeper.wake(job.key)
         self._keeper.end_if_complete(job.key)
 
     def _task_changed(self, task: Task, new: Record | None) -> None:
         """`task` is what was there before, or the new task."""
         run = self._dispatcher.run_of(task)
+        self._dependencies.changed(task, new if isinstance(new, Task) else None)
         if not isinstance(new, Task):
             # The folder of a task that runs goes when its run has ended.
             if run is not None:
                 self._engine.background.spawn(run.stop())
             else:
                 self._engine.folders.remove_task(task)
-        elif new.state is TaskState.ACTIVE:
-            job = self._engine.store.jobs.find(new.job_id)
-            if job is not None:
-                self._dispatcher.wake(key_of(job.pool_id))
         elif new.state is TaskState.COMPLETED and not new.files_cleaned:
             if run is not None:
                 self._engine.background.spawn(run.stop())
             self._keep_files(new)
-        if not isinstance(new, Task) or new.state is TaskState.COMPLETED:
-            self._keeper.end_if_complete(key_of(task.job_id))
+        self._keeper.task_changed(task, new if isinstance(new, Task) else None)
 
     def _keep_files(self, task: Task) -> None:
         """Clean a completed task's folder once its retention time is over."""
         retention = duration_s(task.body["constraints"], "retentionTime")
         if retention is not None:
-            clock, key, serial = self._engine.clock, task.key, task.serial
-            clock.call_later(retention, lambda: self._clean_files(key, serial))
+            clock = self._engine.clock
+            age = (clock.now() - task.state_since).total_seconds()
+            clock.call_later(retention - age, lambda: self._clean_files(task))
 
-    def _clean_files(self, key: Key, serial: int) -> None:
-        task = self._engine.store.tasks.find(*key)
-        if task is not None and task.serial == serial:
+    def _clean_files(self, ended: Task) -> None:
+        task = self._engine.store.tasks.find(*ended.key)
+        # Another end of the same task (it was reactivated) has a retention time of its own.
+        same = task is not None and (task.serial, task.state, task.state_since) == (
+            ended.serial,
+            TaskState.COMPLETED,
+            ended.state_since,
+        )
+        if task is not None and same:
             self._engine.folders.remove_task(task)
             self._engine.store.tasks.put(replace(task, files_cleaned=True))

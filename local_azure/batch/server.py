@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
@@ -19,11 +18,16 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from local_azure.batch import auth
+from local_azure.batch import auth, bodies
 from local_azure.batch.calls import Call, Reply, Service
-from local_azure.batch.errors import BatchError, invalid_body, invalid_query, not_implemented
+from local_azure.batch.control import Control
+from local_azure.batch.delays import Delays
+from local_azure.batch.errors import BatchError, invalid_query, not_implemented
+from local_azure.batch.faults import Faults, Kind, Rule
+from local_azure.batch.outages import Connection, NoAnswer
 from local_azure.batch.routes import OPERATIONS, Operation
 from local_azure.batch.scheduler import Scheduler
+from local_azure.batch.tls import certificate_in
 from local_azure.batch.wire import CONTENT_TYPE, error_body
 
 _log = logging.getLogger(__name__)
@@ -32,6 +36,8 @@ HOST = "127.0.0.1"
 _BLOCK = 1 << 16
 _API_VERSION = re.compile(r"\d{4}-\d\d-\d\d(\.\d+)*")
 _GRACE_S = 2
+# What an error of a fault says where its rule gives no code.
+_CODES = {429: "TooManyRequests", 500: "InternalError", 503: "ServerBusy"}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -39,24 +45,44 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class _Front:
     """Turns requests into calls and replies into responses."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, faults: Faults) -> None:
         self._service = service
+        self._faults = faults
 
     def endpoint(self, operation: Operation) -> Endpoint:
         """Make the endpoint of an operation."""
 
         async def answer(request: Request) -> Response:
-            try:
-                self._authenticate(request)
-                query = _query(request)
-                if operation.handler is None:
-                    raise not_implemented(f"the operation {operation.name}")
-                reply = operation.handler(await self._call(request, query))
-            except BatchError as error:
-                return self._error(request, error)
-            return _response(reply)
+            asked = (operation.name, request.method, request.url.path)
+            latency_s = self._faults.latency(*asked)
+            if latency_s > 0:
+                await self._service.clock.sleep(latency_s)
+            fault = self._faults.on_request(*asked)
+            if fault is None:
+                return await self._answer(operation, request)
+            return await self._fail(fault, operation, request)
 
         return answer
+
+    async def _answer(self, operation: Operation, request: Request) -> Response:
+        try:
+            self._authenticate(request)
+            query = _query(request)
+            if operation.handler is None:
+                raise not_implemented(f"the operation {operation.name}")
+            reply = operation.handler(await self._call(request, query))
+            self._service.commit()
+        except BatchError as error:
+            return self._error(request, error)
+        return _response(reply)
+
+    async def _fail(self, fault: Rule, operation: Operation, request: Request) -> Response:
+        if fault.kind is Kind.ERROR:
+            await bodies.read(request)
+            return self._error(request, _injected(fault), fault.retry_after_s)
+        if fault.kind is Kind.LOST:
+            await self._answer(operation, request)
+        return NoAnswer()
 
     async def no_operation(self, request: Request, error: Exception) -> Response:
         """Answer a request that is for no operation."""
@@ -82,7 +108,7 @@ class _Front:
         auth.verify(account.name, account.key, signed)
 
     async def _call(self, request: Request, query: dict[str, str]) -> Call:
-        raw = await request.body()
+        raw = await bodies.read(request)
         return Call(
             service=self._service,
             base_url=_base_url(request),
@@ -90,14 +116,18 @@ class _Front:
             ids=request.path_params,
             query=query,
             headers=request.headers,
-            body=_parse(raw),
+            body=bodies.parse(raw),
             body_size=len(raw),
         )
 
-    def _error(self, request: Request, error: BatchError) -> Response:
+    def _error(
+        self, request: Request, error: BatchError, retry_after_s: int | None = None
+    ) -> Response:
         request_id = str(uuid4())
         _log.info("%s %s: %s", request.method, request.url.path, error)
         headers = {"request-id": request_id, "dataserviceversion": "3.0"}
+        if retry_after_s is not None:
+            headers["Retry-After"] = str(retry_after_s)
         if error.status == HTTPStatus.NOT_MODIFIED:
             return Response(status_code=error.status, headers=headers)
         now = self._service.clock.now()
@@ -126,13 +156,9 @@ def _query(request: Request) -> dict[str, str]:
     return query
 
 
-def _parse(raw: bytes) -> Any:
-    if not raw:
-        return None
-    try:
-        return json.loads(raw)
-    except ValueError as error:
-        raise invalid_body("it is no JSON") from error
+def _injected(fault: Rule) -> BatchError:
+    code = fault.code or _CODES.get(fault.status, "InternalError")
+    return BatchError(fault.status, code, "This error was asked for by a rule for faults.")
 
 
 def _response(reply: Reply) -> Response:
@@ -162,36 +188,49 @@ def _route(operation: Operation, front: _Front) -> Route:
     return route
 
 
-def make_app(service: Service, url: str, on_ready: Callable[[], None]) -> Starlette:
+def make_app(
+    service: Service, url: str, on_ready: Callable[[], None], *, control: bool
+) -> Starlette:
     """Build the application.
 
     Args:
         service: what it serves.
         url: the account's URL as tasks are told it.
         on_ready: called when the scheduler runs and requests may come.
+        control: have the control endpoints.
     """
-    front = _Front(service)
+    delays, faults = Delays(service.clock), Faults()
+    front = _Front(service, faults)
+    controls = Control(service, delays, faults).routes() if control else []
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        scheduler = Scheduler(service, url)
+        """Run the engine as long as requests come."""
+        scheduler = Scheduler(service, url, delays, faults)
+        scheduler.resume()
         on_ready()
         yield
         await scheduler.close()
+        if service.journal is not None:
+            service.journal.close()
 
     return Starlette(
-        routes=[_route(operation, front) for operation in OPERATIONS],
+        routes=[*controls, *(_route(operation, front) for operation in OPERATIONS)],
         exception_handlers={HTTPException: front.no_operation, Exception: front.broken},
         lifespan=lifespan,
     )
 
 
-def serve(service: Service, port: int) -> None:
+def serve(
+    service: Service, port: int, *, control: bool = False, tls_dir: Path | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM; print `ready <url>` when requests may come.
 
     Args:
         service: what to serve.
         port: loopback port; 0 picks a free one.
+        control: have the control endpoints.
+        tls_dir: listen with TLS; the certificate is there, or made there.
 
     Raises:
         OSError: the port is taken.
@@ -199,14 +238,20 @@ def serve(service: Service, port: int) -> None:
     listener = socket.create_server((HOST, port), backlog=2048)
     # Its connections inherit this; without it each answer with a body waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    url = f"http://{HOST}:{listener.getsockname()[1]}"
-    app = make_app(service, url, lambda: print(f"ready {url}", flush=True))  # noqa: T201
+    tls = None if tls_dir is None else certificate_in(tls_dir)
+    url = f"{'http' if tls is None else 'https'}://{HOST}:{listener.getsockname()[1]}"
+    ready = f"ready {url}" if tls is None else f"ready {url}\nca {tls.authority}"
+    app = make_app(service, url, lambda: print(ready, flush=True), control=control)  # noqa: T201
     config = uvicorn.Config(
         app,
+        http=Connection,
+        proxy_headers=False,
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
+        ssl_certfile=tls and tls.chain,
+        ssl_keyfile=tls and tls.key,
     )
     uvicorn.Server(config).run(sockets=[listener])

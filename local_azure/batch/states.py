@@ -32,6 +32,13 @@ class NodeState(StrEnum):
     START_TASK_FAILED = "starttaskfailed"
     IDLE = "idle"
     RUNNING = "running"
+    OFFLINE = "offline"
+    REBOOTING = "rebooting"
+    REIMAGING = "reimaging"
+    DEALLOCATING = "deallocating"
+    DEALLOCATED = "deallocated"
+    PREEMPTED = "preempted"
+    UNUSABLE = "unusable"
     LEAVING_POOL = "leavingpool"
 
 
@@ -39,6 +46,9 @@ class JobState(StrEnum):
     """Life of a job; a deleted job is gone (404)."""
 
     ACTIVE = "active"
+    DISABLING = "disabling"
+    DISABLED = "disabled"
+    ENABLING = "enabling"
     TERMINATING = "terminating"
     COMPLETED = "completed"
     DELETING = "deleting"
@@ -68,21 +78,34 @@ ALLOCATION: Table = {
     AllocationState.RESIZING: frozenset({AllocationState.STEADY, AllocationState.STOPPING}),
     AllocationState.STOPPING: frozenset({AllocationState.STEADY}),
 }
+# What may befall a node at any time, until it is leaving.
+_LOST = frozenset({NodeState.LEAVING_POOL, NodeState.PREEMPTED, NodeState.UNUSABLE})
+# What may be asked of a node that has booted.
+_RESTARTED = frozenset({NodeState.REBOOTING, NodeState.REIMAGING, NodeState.DEALLOCATING})
 NODE: Table = {
-    NodeState.CREATING: frozenset({NodeState.STARTING, NodeState.LEAVING_POOL}),
-    NodeState.STARTING: frozenset(
-        {NodeState.WAITING_FOR_START_TASK, NodeState.IDLE, NodeState.LEAVING_POOL}
-    ),
-    NodeState.WAITING_FOR_START_TASK: frozenset(
-        {NodeState.IDLE, NodeState.START_TASK_FAILED, NodeState.LEAVING_POOL}
-    ),
-    NodeState.START_TASK_FAILED: frozenset({NodeState.LEAVING_POOL}),
-    NodeState.IDLE: frozenset({NodeState.RUNNING, NodeState.LEAVING_POOL}),
-    NodeState.RUNNING: frozenset({NodeState.IDLE, NodeState.LEAVING_POOL}),
+    NodeState.CREATING: _LOST | {NodeState.STARTING},
+    NodeState.STARTING: _LOST
+    | {NodeState.WAITING_FOR_START_TASK, NodeState.IDLE, NodeState.OFFLINE},
+    NodeState.WAITING_FOR_START_TASK: _LOST
+    | {NodeState.IDLE, NodeState.OFFLINE, NodeState.START_TASK_FAILED},
+    NodeState.START_TASK_FAILED: _LOST | _RESTARTED,
+    NodeState.IDLE: _LOST | _RESTARTED | {NodeState.RUNNING, NodeState.OFFLINE},
+    NodeState.RUNNING: _LOST | _RESTARTED | {NodeState.IDLE},
+    NodeState.OFFLINE: _LOST | _RESTARTED | {NodeState.IDLE},
+    NodeState.REBOOTING: _LOST | {NodeState.STARTING},
+    NodeState.REIMAGING: _LOST | {NodeState.STARTING},
+    NodeState.DEALLOCATING: _LOST | {NodeState.DEALLOCATED},
+    NodeState.DEALLOCATED: _LOST | {NodeState.STARTING},
+    NodeState.PREEMPTED: frozenset({NodeState.LEAVING_POOL}),
+    NodeState.UNUSABLE: frozenset({NodeState.LEAVING_POOL}),
     NodeState.LEAVING_POOL: frozenset(),
 }
+_JOB_ENDS = frozenset({JobState.TERMINATING, JobState.DELETING})
 JOB: Table = {
-    JobState.ACTIVE: frozenset({JobState.TERMINATING, JobState.DELETING}),
+    JobState.ACTIVE: _JOB_ENDS | {JobState.DISABLING},
+    JobState.DISABLING: _JOB_ENDS | {JobState.DISABLED},
+    JobState.DISABLED: _JOB_ENDS | {JobState.DISABLING, JobState.ENABLING},
+    JobState.ENABLING: _JOB_ENDS | {JobState.ACTIVE},
     JobState.TERMINATING: frozenset({JobState.COMPLETED, JobState.DELETING}),
     JobState.COMPLETED: frozenset({JobState.DELETING}),
     JobState.DELETING: frozenset(),
@@ -91,7 +114,7 @@ TASK: Table = {
     TaskState.ACTIVE: frozenset({TaskState.PREPARING, TaskState.COMPLETED}),
     TaskState.PREPARING: frozenset({TaskState.ACTIVE, TaskState.RUNNING, TaskState.COMPLETED}),
     TaskState.RUNNING: frozenset({TaskState.ACTIVE, TaskState.COMPLETED}),
-    TaskState.COMPLETED: frozenset(),
+    TaskState.COMPLETED: frozenset({TaskState.ACTIVE}),
 }
 
 _TABLES: dict[type[StrEnum], Table] = {

@@ -5,10 +5,10 @@ lock; a later persistent store keeps this surface.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from local_azure.batch.errors import not_found
 from local_azure.batch.records import Job, Key, Node, Pool, Record, Task, key_of
@@ -87,6 +87,32 @@ class Store:
     def subscribe(self, listener: Listener) -> None:
         """Call `listener(old, new)` after every change; None stands for absent."""
         self._listeners.append(listener)
+
+    def restore(self, records: Iterable[Record]) -> None:
+        """Fill the empty store with what was there before a restart, parents first."""
+        last = 0
+        for record in records:
+            self._table(record).put(record)
+            last = max(last, record.serial)
+        self._serials = count(last + 1)
+
+    def everything(self) -> Iterator[Record]:
+        """Give all records, parents before their children."""
+        for pool in self.pools.list():
+            yield pool
+            yield from self.nodes.list(pool.id)
+        for job in self.jobs.list():
+            yield job
+            yield from self.tasks.list(job.id)
+
+    def _table(self, record: Record) -> Table[Any]:
+        tables: dict[type[Record], Table[Any]] = {
+            Pool: self.pools,
+            Node: self.nodes,
+            Job: self.jobs,
+            Task: self.tasks,
+        }
+        return tables[type(record)]
 
     def next_serial(self) -> int:
         """Give a number higher than any before."""

@@ -2,20 +2,23 @@
 
 from dataclasses import replace
 
-from local_azure.batch import schemas
+from local_azure.batch import dependencies, exit_conditions, schemas
 from local_azure.batch.calls import (
     ENTITY_FIELDS,
+    HISTORY_FIELDS,
     Call,
     Reply,
     check_conditions,
     common_view,
     entity,
+    history_view,
     listing,
     written,
 )
 from local_azure.batch.errors import BatchError, conflict, exists
 from local_azure.batch.failures import task_ended
-from local_azure.batch.records import Job, Task
+from local_azure.batch.job_bodies import check_ids
+from local_azure.batch.records import Execution, Job, Task
 from local_azure.batch.states import JobState, TaskState
 from local_azure.batch.wire import INFINITE, Json, etag_of, format_time, without_none
 
@@ -32,16 +35,17 @@ _CREATE = schemas.obj(
         "constraints": schemas.TASK_CONSTRAINTS,
         "requiredSlots": schemas.integer(1, 256),
         "userIdentity": schemas.USER_IDENTITY,
+        "exitConditions": exit_conditions.SCHEMA,
+        "dependsOn": dependencies.SCHEMA,
+        "affinityInfo": schemas.obj({"affinityId": schemas.string}, ("affinityId",)),
         **dict.fromkeys(
-            (
-                *("exitConditions", "containerSettings", "affinityInfo"),
-                *("multiInstanceSettings", "dependsOn", "applicationPackageReferences"),
-            ),
+            (*("containerSettings", "multiInstanceSettings", "applicationPackageReferences"),),
             schemas.unsupported,
         ),
     },
     ("id", "commandLine"),
 )
+_MANAGER_ONLY = ("killJobOnCompletion", "runExclusive", "allowLowPriorityNode")
 _COLLECTION = schemas.obj({"value": schemas.list_of(lambda _name, value: value)}, ("value",))
 _REPLACE = schemas.obj(
     {
@@ -53,15 +57,21 @@ _REPLACE = schemas.obj(
                 *("stateTransitionTime", "previousState", "previousStateTransitionTime"),
                 *("commandLine", "resourceFiles", "outputFiles", "environmentSettings"),
                 *("requiredSlots", "userIdentity", "executionInfo", "nodeInfo", "stats"),
+                *("exitConditions", "dependsOn", "affinityInfo"),
             ),
             lambda _name, value: value,
         ),
     }
 )
-FIELDS = ENTITY_FIELDS | {
-    *("commandLine", "resourceFiles", "outputFiles", "environmentSettings", "constraints"),
-    *("requiredSlots", "userIdentity", "executionInfo", "nodeInfo", "stats"),
-}
+FIELDS = (
+    ENTITY_FIELDS
+    | HISTORY_FIELDS
+    | {
+        *("commandLine", "resourceFiles", "outputFiles", "environmentSettings", "constraints"),
+        *("requiredSlots", "userIdentity", "executionInfo", "nodeInfo", "stats"),
+        *("exitConditions", "dependsOn", "affinityInfo"),
+    }
+)
 
 
 def execution_view(task: Task) -> Json:
@@ -98,6 +108,7 @@ def view(call: Call, task: Task) -> Json:
     return {
         **task.body,
         **common_view(task, _url(call, task)),
+        **history_view(task),
         "executionInfo": execution_view(task),
         "nodeInfo": node,
     }
@@ -124,6 +135,21 @@ def _add(call: Call, job: Job, given: object) -> Task:
     body = schemas.read(_CREATE, given)
     if call.store.tasks.find(job.id, body["id"]) is not None:
         raise exists("Task", body["id"])
+    check_ids(job.body, [body["id"]])
+    exit_conditions.check(body.get("exitConditions", {}), job)
+    if "dependsOn" in body:
+        dependencies.check(body["dependsOn"], job)
+    return _put(call, job, body)
+
+
+def add_manager(call: Call, job: Job) -> None:
+    """Add the job manager task of a new job, if it has one."""
+    manager = job.body.get("jobManagerTask")
+    if manager is not None:
+        _put(call, job, {k: v for k, v in manager.items() if k not in _MANAGER_ONLY})
+
+
+def _put(call: Call, job: Job, body: Json) -> Task:
     now, serial = call.service.clock.now(), call.store.next_serial()
     task = Task(
         id=body.pop("id"),
@@ -250,4 +276,20 @@ def terminate_task(call: Call) -> Reply:
         task.execution, ended=now, result="failure", failure=task_ended("by a terminate request")
     )
     call.store.tasks.put(task.move(TaskState.COMPLETED, now, execution=execution))
+    return Reply(status=204)
+
+
+def reactivate_task(call: Call) -> Reply:
+    """POST /jobs/{jobId}/tasks/{taskId}/reactivate: a failed task runs again, as if anew."""
+    _open_job(call)
+    task = _find(call)
+    check_conditions(call, task, write=True)
+    if task.state is not TaskState.COMPLETED:
+        raise conflict("TaskNotCompleted", "The specified task is not completed", task.id)
+    if task.execution.result == "success":
+        raise conflict("TaskSucceeded", "The specified task has succeeded", task.id)
+    run = task.execution
+    execution = Execution(requeue_count=run.requeue_count, last_requeue=run.last_requeue)
+    now = call.service.clock.now()
+    call.store.tasks.put(task.move(TaskState.ACTIVE, now, execution=execution, files_cleaned=False))
     return Reply(status=204)

@@ -1,81 +1,18 @@
 """The Batch emulator alone, once per run, and the check that no test leaves anything in it."""
 
-import base64
-import os
 import socket
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from azure.batch import BatchClient
-from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
+from local_azure.client import Control
 from tests.emulator.builders import a_job, a_pool
+from tests.emulator.emulators import Account, Emulator, client_of, started
 from tests.processes import wait_until
-
-ACCOUNT = "testaccount"
-KEY = base64.b64encode(b"a key that signs requests in tests").decode()
-
-
-@dataclass(frozen=True)
-class Emulator:
-    """A running emulator: its URL, the folder of its nodes, its process and its log."""
-
-    url: str
-    nodes_dir: Path
-    process: subprocess.Popen[str]
-    log: Path
-
-    def task_pids(self, command: str = "") -> list[int]:
-        """Return the processes of tasks whose command line contains a text."""
-        mark = f"AZ_BATCH_NODE_ROOT_DIR={self.nodes_dir}".encode()
-        found = []
-        for entry in Path("/proc").iterdir():
-            try:
-                environment, line = ((entry / n).read_bytes() for n in ("environ", "cmdline"))
-            except OSError:  # it has just ended, or is no process of ours
-                continue
-            if mark in environment and command.encode() in line.replace(b"\0", b" "):
-                found.append(int(entry.name))
-        return found
-
-    def is_clean(self) -> bool:
-        """Return whether neither a task's process nor a node's folder is there."""
-        return not self.task_pids() and not any(self.nodes_dir.iterdir())
-
-
-@contextmanager
-def started(folder: Path) -> Iterator[Emulator]:
-    """Run an emulator whose nodes and log are in a folder, and stop it by SIGTERM."""
-    log = folder / "log.txt"
-    environment = os.environ | {
-        "LOCAL_AZURE_BATCH_ACCOUNT": ACCOUNT,
-        "LOCAL_AZURE_BATCH_KEY": KEY,
-        "SECRET_OF_THE_EMULATOR": "must not reach a task",
-    }
-    command = [sys.executable, "-m", "local_azure.batch", "--nodes-dir", str(folder / "nodes")]
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process,
-    ):
-        assert process.stdout
-        url = process.stdout.readline().removeprefix("ready ").strip()
-        yield Emulator(url, folder / "nodes", process, log)
-        process.terminate()
-        process.wait(timeout=10)
-
-
-def client_of(emulator: Emulator) -> BatchClient:
-    """Return the SDK's client of an emulator."""
-    return BatchClient(emulator.url, AzureNamedKeyCredential(ACCOUNT, KEY))
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +26,31 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def emulator_client(emulator: Emulator) -> Iterator[BatchClient]:
     """The SDK's client of that emulator."""
     with client_of(emulator) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def controlled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """Another emulator, with control endpoints: one for the whole run."""
+    with started(tmp_path_factory.mktemp("controlled"), "--control") as running:
+        yield running
+
+
+@pytest.fixture
+def control(controlled: Emulator) -> Iterator[Control]:
+    """The control endpoints of that emulator; afterwards it is reset, and nothing may be left."""
+    logged = controlled.log.read_text()
+    client = Control(controlled.url)
+    yield client
+    client.reset()
+    assert controlled.is_clean()
+    assert controlled.log.read_text().removeprefix(logged) == ""
+
+
+@pytest.fixture
+def bent(controlled: Emulator) -> Iterator[BatchClient]:
+    """The SDK's client of that emulator; it does not repeat what fails."""
+    with client_of(controlled, retry_total=0) as client:
         yield client
 
 
@@ -110,6 +72,17 @@ def _delete_all(client: BatchClient) -> None:
     for pool in client.list_pools():
         if pool.state != "deleting":
             client.begin_delete_pool(str(pool.id), polling_interval=1)
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[Account]:
+    """A Batch account on disk, whose emulator can be ended and started again."""
+    account = Account(tmp_path)
+    try:
+        yield account
+    finally:
+        account.stop()
+    assert account.emulator.task_pids() == []
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from tests.emulator.conftest import ACCOUNT, KEY, Emulator
+from tests.emulator.emulators import ACCOUNT, KEY, Emulator
 
 VERSION = "api-version=2025-06-01"
 

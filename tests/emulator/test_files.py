@@ -19,7 +19,7 @@ from tests.emulator.builders import (
     run,
     sh,
 )
-from tests.emulator.conftest import Emulator
+from tests.emulator.emulators import Emulator
 
 
 @pytest.fixture

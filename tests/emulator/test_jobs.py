@@ -18,7 +18,7 @@ from tests.emulator.builders import (
     sh,
     terminate_job,
 )
-from tests.emulator.conftest import Emulator
+from tests.emulator.emulators import Emulator
 from tests.processes import wait_until
 
 
@@ -73,7 +73,7 @@ def test_get_of_a_missing_job(batch: BatchClient) -> None:
 
 
 def test_a_job_needs_a_pool(batch: BatchClient) -> None:
-    """An auto pool is not there, and no pool at all is an error."""
+    """No pool at all is an error."""
     with refused(400, "InvalidPropertyValue"):
         a_job(batch, "", pool_info=models.BatchPoolInfo())
 
@@ -81,9 +81,8 @@ def test_a_job_needs_a_pool(batch: BatchClient) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"uses_task_dependencies": True},
-        {"job_preparation_task": models.BatchJobPreparationTask(command_line="true")},
-        {"task_failure_mode": "performexitoptionsjobaction"},
+        {"allow_task_preemption": True},
+        {"network_configuration": models.BatchJobNetworkConfiguration(subnet_id="x")},
     ],
     ids=lambda options: next(iter(options)),
 )

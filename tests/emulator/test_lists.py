@@ -8,7 +8,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceModifiedError
 
 from tests.emulator.builders import a_job, a_pool, a_task, pool_of, refused, run
-from tests.emulator.conftest import Emulator
+from tests.emulator.emulators import Emulator
 from tests.emulator.raw_http import VERSION, ask
 
 

@@ -22,7 +22,7 @@ from tests.emulator.builders import (
     run,
     sh,
 )
-from tests.emulator.conftest import Emulator
+from tests.emulator.emulators import Emulator
 from tests.processes import wait_until
 
 
@@ -135,13 +135,6 @@ def test_resize_timeout_is_five_minutes_at_least(batch: BatchClient) -> None:
     """A shorter one is refused."""
     with refused(400, "InvalidPropertyValue"):
         batch.create_pool(pool_options(resize_timeout=timedelta(minutes=4)))
-
-
-def test_autoscale_is_refused_and_not_ignored(batch: BatchClient) -> None:
-    """What the emulator does not have is a 501 that names it."""
-    with refused(501, "NotImplementedByEmulator") as caught:
-        batch.create_pool(pool_options(enable_auto_scale=True))
-    assert "enableAutoScale" in str(caught.value)
 
 
 def test_unknown_images_are_taken(batch: BatchClient) -> None:

@@ -23,7 +23,7 @@ from tests.emulator.builders import (
     task_options,
     terminate_job,
 )
-from tests.emulator.conftest import Emulator, client_of, started
+from tests.emulator.emulators import Emulator, client_of, started
 from tests.processes import wait_until
 
 FAMILY = sh("sleep 71 & (sleep 71 & sleep 71) & trap '' TERM; sleep 71")

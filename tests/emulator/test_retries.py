@@ -17,7 +17,7 @@ from tests.emulator.builders import (
     run,
     sh,
 )
-from tests.emulator.conftest import Emulator
+from tests.emulator.emulators import Emulator
 from tests.processes import wait_until
 
 COUNT = 'n="$AZ_BATCH_NODE_SHARED_DIR/n"; echo x >>"$n"; '

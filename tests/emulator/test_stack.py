@@ -60,13 +60,18 @@ def kill(marked: Marked, service: str) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def run_task(env: Mapping[str, str | None], command_line: str) -> None:
-    """Add a batch task that carries this test's mark, on a pool and a job of its own."""
+def client_of(env: Mapping[str, str | None]) -> BatchClient:
+    """Return the SDK's client of the Batch account that an environment names."""
     key = AzureNamedKeyCredential(
         str(env["AZURE_BATCH_ACCOUNT"]), str(env["AZURE_BATCH_ACCESS_KEY"])
     )
+    return BatchClient(str(env["AZURE_BATCH_ENDPOINT"]), key)
+
+
+def run_task(env: Mapping[str, str | None], command_line: str) -> None:
+    """Add a batch task that carries this test's mark, on a pool and a job of its own."""
     mark = EnvironmentSetting(name=Marked.VARIABLE, value=os.environ[Marked.VARIABLE])
-    with BatchClient(str(env["AZURE_BATCH_ENDPOINT"]), key) as client:
+    with client_of(env) as client:
         image = next(iter(client.list_supported_images()))
         machine = VirtualMachineConfiguration(
             image_reference=image.image_reference, node_agent_sku_id=image.node_agent_sku_id
@@ -234,12 +239,13 @@ def test_up_fails_when_a_service_dies(up: Up, marked: Marked) -> None:
     assert stderr.startswith("error: Azurite ended with exit code 137")
 
 
-def test_up_says_what_a_data_dir_does_not_keep(up: Up, tmp_path: Path) -> None:
-    """With --data-dir a note on stderr names what is lost all the same."""
-    process = up("--data-dir", tmp_path / "data")
+def test_data_dir_keeps_the_batch_account(tmp_path: Path) -> None:
+    """With a data folder, what the Batch account held is there again after a restart."""
+    folder = tmp_path / "data"
+    with LocalAzure(folder) as stack, client_of(stack.environment) as client:
+        client.create_job(BatchJobCreateOptions(id="kept", pool_info=BatchPoolInfo(pool_id="p")))
 
-    process.terminate()
-    _, stderr = process.communicate(timeout=20)
+    with LocalAzure(folder) as stack, client_of(stack.environment) as client:
+        assert [job.id for job in client.list_jobs()] == ["kept"]
 
-    assert "(pools, jobs, tasks) is not kept yet" in stderr
-    assert {"blobs", "nodes"} < {path.name for path in (tmp_path / "data").iterdir()}
+    assert {"blobs", "nodes", "batch.sqlite"} < {path.name for path in folder.iterdir()}

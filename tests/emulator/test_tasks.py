@@ -24,7 +24,7 @@ from tests.emulator.builders import (
     sh,
     task_options,
 )
-from tests.emulator.conftest import ACCOUNT, Emulator
+from tests.emulator.emulators import ACCOUNT, Emulator
 from tests.processes import wait_until
 
 
@@ -182,11 +182,12 @@ def test_a_blank_command_is_refused(batch: BatchClient) -> None:
 
 
 def test_what_is_missing_is_refused(batch: BatchClient) -> None:
-    """Dependencies are not there yet: a 501, never ignored."""
+    """Multi-instance tasks are not there: a 501, never ignored."""
     job = a_job(batch, "no-such-pool")
+    settings = models.MultiInstanceSettings(coordination_command_line="true")
     with refused(501, "NotImplementedByEmulator") as caught:
-        a_task(batch, job, depends_on=models.BatchTaskDependencies(task_ids=["x"]))
-    assert "dependsOn" in str(caught.value)
+        a_task(batch, job, multi_instance_settings=settings)
+    assert "multiInstanceSettings" in str(caught.value)
 
 
 def test_a_collection_has_a_result_for_each_task(batch: BatchClient) -> None:

@@ -12,7 +12,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 
 from local_azure.batch.routes import NOT_IMPLEMENTED, Operation
 from tests.emulator.builders import a_job, a_pool, a_task, refused, run
-from tests.emulator.conftest import ACCOUNT, KEY, Emulator
+from tests.emulator.emulators import ACCOUNT, KEY, Emulator
 from tests.emulator.raw_http import VERSION, ask, authorization
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local_azure.batch import jobs, pools, tasks
+from local_azure.batch import jobs, pool_scaling, pools, tasks
 from local_azure.batch.calls import Account, Call, Reply, Service
 from local_azure.batch.clock import Clock
 from local_azure.batch.errors import BatchError
@@ -26,6 +26,12 @@ from local_azure.batch.states import (
 from local_azure.batch.store import Store
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
+# A node can be lost at any time but when it is lost or leaving.
+_EVERY_LOSS = " ".join(
+    f"{state}>preempted {state}>unusable"
+    for state in NodeState
+    if state not in (NodeState.PREEMPTED, NodeState.UNUSABLE, NodeState.LEAVING_POOL)
+)
 LEGAL = {
     PoolState: "active>deleting",
     AllocationState: "steady>resizing resizing>steady resizing>stopping stopping>steady",
@@ -33,15 +39,25 @@ LEGAL = {
         "creating>starting starting>waitingforstarttask starting>idle waitingforstarttask>idle "
         "waitingforstarttask>starttaskfailed idle>running running>idle "
         "creating>leavingpool starting>leavingpool waitingforstarttask>leavingpool "
-        "starttaskfailed>leavingpool idle>leavingpool running>leavingpool"
+        "starttaskfailed>leavingpool idle>leavingpool running>leavingpool "
+        "starting>offline waitingforstarttask>offline idle>offline offline>idle "
+        "rebooting>starting reimaging>starting deallocating>deallocated deallocated>starting "
+        "starttaskfailed>rebooting idle>rebooting running>rebooting offline>rebooting "
+        "starttaskfailed>reimaging idle>reimaging running>reimaging offline>reimaging "
+        "starttaskfailed>deallocating idle>deallocating running>deallocating "
+        "offline>deallocating offline>leavingpool rebooting>leavingpool reimaging>leavingpool "
+        "deallocating>leavingpool deallocated>leavingpool preempted>leavingpool "
+        "unusable>leavingpool " + _EVERY_LOSS
     ),
     JobState: (
-        "active>terminating terminating>completed "
-        "active>deleting terminating>deleting completed>deleting"
+        "active>disabling disabling>disabled disabled>disabling disabled>enabling enabling>active "
+        "active>terminating disabling>terminating disabled>terminating enabling>terminating "
+        "terminating>completed active>deleting disabling>deleting disabled>deleting "
+        "enabling>deleting terminating>deleting completed>deleting"
     ),
     TaskState: (
         "active>preparing preparing>running running>completed "
-        "active>completed preparing>completed preparing>active running>active"
+        "active>completed preparing>completed preparing>active running>active completed>active"
     ),
 }
 """Every transition that there may be, as section 3.1 of the service's description has them."""
@@ -103,7 +119,9 @@ def code_of(operation: Operation, request: Call) -> str | None:
 
 
 JOB_REFUSALS = {
-    JobState.ACTIVE: None,
+    **dict.fromkeys(
+        (JobState.ACTIVE, JobState.DISABLING, JobState.DISABLED, JobState.ENABLING), None
+    ),
     JobState.TERMINATING: "JobBeingTerminated",
     JobState.COMPLETED: "JobCompleted",
     JobState.DELETING: "JobBeingDeleted",
@@ -150,7 +168,7 @@ POOL_WRITES: list[tuple[Operation, Any, str | None]] = [
     (pools.update_pool, {"displayName": "x"}, None),
     (pools.delete_pool, None, None),
     (pools.create_pool, POOL, "PoolExists"),
-    (pools.resize_pool, {"targetDedicatedNodes": 1}, None),
+    (pool_scaling.resize_pool, {"targetDedicatedNodes": 1}, None),
 ]
 
 
@@ -171,7 +189,8 @@ def test_a_resize_needs_a_steady_pool(store: Store, state: AllocationState) -> N
     """One resize at a time."""
     store.pools.put(replace(store.pools.get("p"), allocation=state))
 
-    refused = code_of(pools.resize_pool, call(store, {"targetDedicatedNodes": 1}, pool_id="p"))
+    request = call(store, {"targetDedicatedNodes": 1}, pool_id="p")
+    refused = code_of(pool_scaling.resize_pool, request)
 
     assert refused == (None if state is AllocationState.STEADY else "PoolBeingResized")
 

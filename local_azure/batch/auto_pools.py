@@ -1,0 +1,87 @@
+"""Pools that are made with a job for that job alone, and end with it unless they are kept alive."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+from local_azure.batch import schemas
+from local_azure.batch.calls import Call, Service
+from local_azure.batch.errors import BatchError, invalid_property, not_implemented, property_error
+from local_azure.batch.failures import failure
+from local_azure.batch.pools import create_pool
+from local_azure.batch.records import Job
+from local_azure.batch.states import PoolState
+from local_azure.batch.wire import Json
+
+_MAX_PREFIX = 20
+
+
+def _prefix(name: str, value: object) -> str:
+    text = schemas.resource_id(name, value)
+    if len(text) > _MAX_PREFIX:
+        raise invalid_property(name, value, f"it has {_MAX_PREFIX} characters at most")
+    return text
+
+
+def _pool(name: str, value: object) -> Json:
+    """Take a pool's specification; it is read when the pool is made of it."""
+    if not isinstance(value, dict):
+        raise invalid_property(name, value, "an object is expected")
+    if "id" in value:
+        raise property_error("InvalidPropertyValue", f"{name}.id", "there is no such property")
+    return value
+
+
+SCHEMA = schemas.obj(
+    {
+        "autoPoolIdPrefix": _prefix,
+        "poolLifetimeOption": schemas.only("job"),
+        "keepAlive": schemas.boolean,
+        "pool": _pool,
+    },
+    ("poolLifetimeOption", "pool"),
+)
+
+
+def make(call: Call, pool_info: Json) -> tuple[str | None, Json | None]:
+    """Make the pool that a job asks for, if it does.
+
+    Returns:
+        The pool's id, or the job's schedulingError where the account can have no more pools.
+
+    Raises:
+        BatchError: 400 or 501, the pool's specification is not one.
+    """
+    given = pool_info.get("autoPoolSpecification")
+    if given is None:
+        return None, None
+    guid, prefix = str(uuid4()).upper(), given.get("autoPoolIdPrefix")
+    pool_id = f"{prefix}_{guid}" if prefix else guid
+    try:
+        create_pool(replace(call, body=given["pool"] | {"id": pool_id}))
+    except BatchError as error:
+        if error.code != "PoolQuotaReached":
+            raise
+        return None, failure("AutoPoolCreationFailedWithQuotaReached", error.message)
+    return pool_id, None
+
+
+def check_change(old: Json, new: Json) -> None:
+    """Refuse any change to or of an auto pool but that of its keepAlive.
+
+    Raises:
+        BatchError: 501.
+    """
+    automatic = [info.get("autoPoolSpecification") for info in (old, new)]
+    if automatic == [None, None]:
+        return
+    fixed = [{**(given or {}), "keepAlive": None} for given in automatic]
+    if None in automatic or fixed[0] != fixed[1]:
+        raise not_implemented("a change from, to or of an auto pool, but for keepAlive")
+
+
+def expire(service: Service, job: Job) -> None:
+    """Delete the pool of a job that ended, if it was made for it and is not kept alive."""
+    given = job.body["poolInfo"].get("autoPoolSpecification", {})
+    pool = service.store.pools.find(job.auto_pool_id) if job.auto_pool_id else None
+    if pool is not None and pool.state is PoolState.ACTIVE and not given.get("keepAlive"):
+        service.store.pools.put(pool.move(PoolState.DELETING, service.clock.now()))

@@ -1,0 +1,68 @@
+"""Runs the start task of a node: at its boot, and again after every reboot."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from local_azure.batch.engine import Engine
+from local_azure.batch.environment import node_environment, settings
+from local_azure.batch.records import Key, Node
+from local_azure.batch.runner import Outcome, Work
+from local_azure.batch.wire import Json, format_time
+
+
+class StartTasks:
+    """The start tasks of all nodes; a node's record says how far its own has come."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._store = engine.store
+
+    def begun(self) -> Json:
+        """Write the startTaskInfo of a start task that is about to run."""
+        return {"state": "running", "startTime": self._time(), "retryCount": 0}
+
+    async def run(self, node: Node) -> Json:
+        """Run the start task, again while it exits non-zero and has retries left.
+
+        Returns: the startTaskInfo at its end, which is not in the node's record yet.
+        """
+        start_task = node.start_task or {}
+        limit, info = start_task["maxTaskRetryCount"], self.begun()
+        while True:
+            self._note(node.key, info)
+            outcome = await self._once(self._store.nodes.get(*node.key), start_task)
+            retries = info["retryCount"]
+            if not outcome.retryable or 0 <= limit <= retries:
+                return self._ended(info, outcome)
+            info = info | {"retryCount": retries + 1, "lastRetryTime": self._time()}
+
+    def _ended(self, info: Json, outcome: Outcome) -> Json:
+        result = "success" if outcome.failure is None else "failure"
+        info = info | {"state": "completed", "endTime": self._time(), "result": result}
+        if outcome.exit_code is not None:
+            info["exitCode"] = outcome.exit_code
+        if outcome.failure is not None:
+            info["failureInfo"] = outcome.failure
+        return info
+
+    async def _once(self, node: Node, start_task: Json) -> Outcome:
+        directory = Path(node.root) / "startup"
+        work = Work(
+            directory=directory,
+            command_line=start_task["commandLine"],
+            environment={
+                **node_environment(self._engine.service.account, self._engine.url, node, directory),
+                **settings(start_task.get("environmentSettings")),
+            },
+            resource_files=start_task.get("resourceFiles", []),
+        )
+        failed = await self._engine.runner.prepare(work)
+        return (
+            Outcome(failure=failed) if failed is not None else await self._engine.runner.run(work)
+        )
+
+    def _note(self, key: Key, info: Json) -> None:
+        self._store.nodes.put(replace(self._store.nodes.get(*key), start_task_info=info))
+
+    def _time(self) -> str:
+        return format_time(self._engine.clock.now())
