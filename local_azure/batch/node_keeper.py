@@ -143,12 +143,12 @@ class NodeKeeper:
         return NodeState.IDLE if self._store.nodes.get(*key).schedulable else NodeState.OFFLINE
 
     async def _reboot(self, node: Node) -> None:
-        await self._clear(node)
+        await self._shut_down(node)
         await self._delays.wait("boot")
         self._restart(node)
 
     async def _reimage(self, node: Node) -> None:
-        await self._clear(node)
+        await self._shut_down(node)
         await self._delays.wait("boot")
         root = Path(node.root)
         self._engine.folders.remove(root)
@@ -167,12 +167,12 @@ class NodeKeeper:
         )
 
     async def _deallocate(self, node: Node) -> None:
-        await self._clear(node)
+        await self._shut_down(node)
         self._move(node.key, NodeState.DEALLOCATED)
 
     async def _lose(self, node: Node) -> None:
         """Requeue the tasks of a node that was lost, whatever else was to become of them."""
-        await self._clear(replace(node, task_option="requeue"))
+        await self._shut_down(replace(node, task_option="requeue"))
 
     async def _give_up(self, node: Node) -> None:
         """Lose a preempted node, and let its pool look for another."""
@@ -185,10 +185,15 @@ class NodeKeeper:
         await self._leave(node)
 
     async def _leave(self, node: Node) -> None:
-        await self._clear(node)
+        await self._shut_down(node)
         await self._delays.wait("removal")
         self._store.nodes.remove(node)
         self._engine.folders.remove_node(node)
+
+    async def _shut_down(self, node: Node) -> None:
+        """Clear a node, and end what its tasks have left running there: nothing outlives it."""
+        await self._clear(node)
+        await self._engine.runner.end_processes(Path(node.root))
 
     async def _clear(self, node: Node) -> None:
         """Wait until none of a node's tasks runs any more, as its task option has it."""

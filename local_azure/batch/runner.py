@@ -21,6 +21,7 @@ from local_azure.batch.clock import Clock
 from local_azure.batch.failures import exit_code_failure, failure, task_ended
 from local_azure.batch.folders import Folders
 from local_azure.batch.outputs import matching_files
+from local_azure.batch.survivors import end_survivors
 from local_azure.batch.wire import Json
 
 ResultT = TypeVar("ResultT")
@@ -116,6 +117,10 @@ class Runner:
         if code != 0:
             return Outcome(exit_code=code, failure=exit_code_failure(code), retryable=True)
         return Outcome(exit_code=0)
+
+    async def end_processes(self, node_root: Path) -> None:
+        """Kill whatever still runs on a node, processes that have left their group included."""
+        await asyncio.to_thread(end_survivors, node_root)
 
     async def _started(self, work: Work) -> Process:
         """Start the command; if that is cancelled, kill the whole of what did start."""

@@ -1,7 +1,8 @@
-"""Processes of tasks that outlived an emulator which was killed (Linux).
+"""Processes that outlived what they belong to: their node, or an emulator that was killed (Linux).
 
-They are known by their environment, which names their node's folder; whoever holds the data
-folder's lock may end all of them. Elsewhere they are left to the warden.
+A task may fork twice and call setsid, so that no process group finds what it left. Such processes
+are known by their environment, which names their node's folder. Elsewhere than on Linux they are
+left to the warden, at the end of all.
 """
 
 import contextlib
@@ -15,14 +16,14 @@ _MARK = b"AZ_BATCH_NODE_ROOT_DIR="
 _RESCAN_S = 0.01
 
 
-def end_survivors(nodes_dir: Path) -> int:
-    """Kill every process of a node below `nodes_dir`, until none is left.
+def end_survivors(folder: Path) -> int:
+    """Kill every process of the node whose folder it is, or of any node below it.
 
     Returns:
         How many were killed.
     """
     killed: set[int] = set()
-    while found := list(_processes_of(nodes_dir)):
+    while found := list(_processes_of(folder)):
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -31,13 +32,13 @@ def end_survivors(nodes_dir: Path) -> int:
     return len(killed)
 
 
-def _processes_of(nodes_dir: Path) -> Iterator[int]:
-    mark = _MARK + os.fsencode(nodes_dir) + b"/"
+def _processes_of(folder: Path) -> Iterator[int]:
+    mark = _MARK + os.fsencode(folder)
     for process in Path("/proc").glob("[0-9]*"):
         try:
             entries = (process / "environ").read_bytes().split(b"\0")
         except OSError:  # gone meanwhile, or somebody else's
             continue
         # A zombie has an empty environment: it is no survivor.
-        if any(entry.startswith(mark) for entry in entries):
+        if any(entry == mark or entry.startswith(mark + b"/") for entry in entries):
             yield int(process.name)

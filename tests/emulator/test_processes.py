@@ -18,7 +18,9 @@ from tests.emulator.builders import (
     info_of,
     node_of,
     reach,
+    resize,
     run,
+    send,
     sh,
     task_options,
     terminate_job,
@@ -131,3 +133,31 @@ def test_a_stop_ends_what_runs_and_begins_nothing(tmp_path: Path) -> None:
         assert not emulator.task_pids()
         assert (tmp_path / "begun").read_text() == "x\n"
         assert emulator.log.read_text() == ""
+
+
+RUNAWAY = sh("setsid sh -c 'setsid sleep 72 & ' & wait")
+"""A task that ends at once and leaves behind a process in a session of its own."""
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        delete_pool,
+        lambda batch, pool: send(
+            batch, "POST", f"/pools/{pool}/nodes/{node_of(batch, pool).id}/reboot"
+        ),
+        lambda batch, pool: resize(batch, pool, target_dedicated_nodes=0),
+    ],
+    ids=["delete pool", "reboot", "resize"],
+)
+def test_a_runaway_ends_with_its_node(
+    batch: BatchClient, emulator: Emulator, end: Callable[[BatchClient, str], object]
+) -> None:
+    """A process that has left its task's group lives as long as its node, and no longer."""
+    pool = a_pool(batch)
+    run(batch, a_job(batch, pool), RUNAWAY)
+    wait_until(lambda: emulator.task_pids("sleep 72"))
+
+    end(batch, pool)
+
+    wait_until(lambda: not emulator.task_pids("sleep 72"))
