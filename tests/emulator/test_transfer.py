@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -20,6 +21,7 @@ from tests.emulator.builders import (
     said,
     sh,
 )
+from tests.emulator.emulators import Emulator
 from tests.processes import wait_until
 
 
@@ -37,15 +39,41 @@ class _Breaking(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Luring(BaseHTTPRequestHandler):
+    """Lists one blob whose name leads out of every folder, and gives it a content."""
+
+    NAME = "../../../../../shared/lured.txt"
+
+    def do_GET(self) -> None:
+        """Answer a listing, or a blob."""
+        listing = f"<EnumerationResults><Blobs><Blob><Name>{self.NAME}</Name></Blob></Blobs>"
+        is_listing = "comp=list" in self.path
+        content = (f"{listing}</EnumerationResults>" if is_listing else "lured").encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Give the URL of a server on loopback."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
 @pytest.fixture
 def breaking_server() -> Iterator[str]:
     """A URL whose server breaks off in the middle of a file."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Breaking) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/half"
-        server.shutdown()
-        thread.join()
+    with serving(_Breaking) as url:
+        yield f"{url}/half"
 
 
 def test_a_blob_becomes_a_resource_file(
@@ -145,6 +173,18 @@ def test_a_file_that_breaks_off(batch: BatchClient, job: str, breaking_server: s
     task = run(batch, job, "true", resource_files=[file_in(breaking_server)])
 
     assert failure_code(task) == "BlobDownloadMiscError"
+
+
+def test_a_blob_name_cannot_lead_out_of_the_working_directory(
+    batch: BatchClient, job: str, emulator: Emulator
+) -> None:
+    """Whatever a container says its blobs are called, files stay in the task's own folder."""
+    with serving(_Luring) as url:
+        source = models.ResourceFile(storage_container_url=f"{url}/container?sas=1")
+        task = run(batch, job, "true", resource_files=[source])
+
+    assert failure_code(task) == "ResourceFileWriteFailed"
+    assert list(emulator.nodes_dir.rglob("lured.txt")) == []
 
 
 def test_downloads_that_hang_hold_up_nobody(
