@@ -99,22 +99,19 @@ class Preparation:
                     break
                 count = info["retryCount"] + 1
                 info = info | {"retryCount": count, "lastRetryTime": self._time()}
-            self._note(job, node, kind, self._ended(info, outcome))
+            self._note(job, node, kind, outcome.end_of(info, self._time()))
         except Exception:
             # The emulator's own fault (it is logged); the node must not seem to be prepared.
             text = "The emulator failed; its log has the trace"
             outcome = Outcome(failure=failure("Unknown", text, server=True))
-            self._note(job, node, kind, self._ended(info, outcome))
+            self._note(job, node, kind, outcome.end_of(info, self._time()))
             raise
         finally:
             self._runs.ended(_key(job, node, kind))
 
     async def _run(self, job: Job, node: Node, given: Json) -> Outcome:
         work = work_of(self._engine, job, node, given["id"], given)
-        failed = await self._engine.runner.prepare(work)
-        return (
-            Outcome(failure=failed) if failed is not None else await self._engine.runner.run(work)
-        )
+        return await self._engine.runner.carry_out(work)
 
     def _note(self, begun: Job, node: Node, kind: str, info: Json) -> None:
         job = self._store.jobs.find(begun.id)
@@ -129,22 +126,13 @@ class Preparation:
         ended = Outcome(failure=task_ended("because its node or its job was ended"))
         closed = {
             node_id: {
-                name: self._ended(value, ended) if _is_running(value) else value
+                name: ended.end_of(value, self._time()) if _is_running(value) else value
                 for name, value in known.items()
             }
             for node_id, known in job.node_tasks.items()
         }
         if closed != job.node_tasks:
             self._store.jobs.put(replace(job, node_tasks=closed))
-
-    def _ended(self, info: Json, outcome: Outcome) -> Json:
-        result = "success" if outcome.failure is None else "failure"
-        info = info | {"state": "completed", "endTime": self._time(), "result": result}
-        if outcome.exit_code is not None:
-            info["exitCode"] = outcome.exit_code
-        if outcome.failure is not None:
-            info["failureInfo"] = outcome.failure
-        return info
 
     def _time(self) -> str:
         return format_time(self._clock.now())

@@ -22,7 +22,7 @@ from local_azure.batch.failures import exit_code_failure, failure, task_ended
 from local_azure.batch.folders import Folders
 from local_azure.batch.outputs import matching_files
 from local_azure.batch.survivors import end_survivors
-from local_azure.batch.wire import Json
+from local_azure.batch.wire import Json, without_none
 
 ResultT = TypeVar("ResultT")
 
@@ -70,6 +70,19 @@ class Outcome:
     failure: Json | None = None
     retryable: bool = False
 
+    def end_of(self, info: Json, time: str) -> Json:
+        """Write the end of a start, preparation or release task into what is known of it.
+
+        Args:
+            info: its execution info on the wire so far.
+            time: when it ended, as on the wire.
+        """
+        result = "success" if self.failure is None else "failure"
+        ended = {"exitCode": self.exit_code, "failureInfo": self.failure}
+        return without_none(
+            info | {"state": "completed", "endTime": time, "result": result} | ended
+        )
+
 
 class Runner:
     """Runs commands; the number of transfers at once is limited."""
@@ -94,6 +107,11 @@ class Runner:
             details = ("Message", f"{error.strerror}: {error.filename}")
             return failure("ResourceFileWriteFailed", "A resource file was not written", details)
         return None
+
+    async def carry_out(self, work: Work) -> Outcome:
+        """Prepare and run a command that has no output files."""
+        failed = await self.prepare(work)
+        return Outcome(failure=failed) if failed is not None else await self.run(work)
 
     async def run(self, work: Work) -> Outcome:
         """Run the command to its end or its limit."""

@@ -33,17 +33,8 @@ class StartTasks:
             outcome = await self._once(self._store.nodes.get(*node.key), start_task)
             retries = info["retryCount"]
             if not outcome.retryable or 0 <= limit <= retries:
-                return self._ended(info, outcome)
+                return outcome.end_of(info, self._time())
             info = info | {"retryCount": retries + 1, "lastRetryTime": self._time()}
-
-    def _ended(self, info: Json, outcome: Outcome) -> Json:
-        result = "success" if outcome.failure is None else "failure"
-        info = info | {"state": "completed", "endTime": self._time(), "result": result}
-        if outcome.exit_code is not None:
-            info["exitCode"] = outcome.exit_code
-        if outcome.failure is not None:
-            info["failureInfo"] = outcome.failure
-        return info
 
     async def _once(self, node: Node, start_task: Json) -> Outcome:
         directory = Path(node.root) / "startup"
@@ -56,10 +47,7 @@ class StartTasks:
             },
             resource_files=start_task.get("resourceFiles", []),
         )
-        failed = await self._engine.runner.prepare(work)
-        return (
-            Outcome(failure=failed) if failed is not None else await self._engine.runner.run(work)
-        )
+        return await self._engine.runner.carry_out(work)
 
     def _note(self, key: Key, info: Json) -> None:
         self._store.nodes.put(replace(self._store.nodes.get(*key), start_task_info=info))
