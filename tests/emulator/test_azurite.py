@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -89,7 +90,10 @@ def test_a_service_that_ends_says_so(start: Start) -> None:
     os.kill(service.pid, 15)
 
     wait_until(lambda: service.failure)
-    assert str(service.failure).startswith("Azurite ended with exit code 0; the end of its log:")
+    # It heeds SIGTERM a moment after it says that it listens; until then it dies of it.
+    assert re.match(
+        r"Azurite ended with exit code (0|143); the end of its log:", str(service.failure)
+    )
 
 
 def test_not_ready_in_time_is_an_error(start: Start) -> None:
