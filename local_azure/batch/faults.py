@@ -24,6 +24,8 @@ class Kind(StrEnum):
     """A request is seen to later."""
     EXIT_CODE = "exitcode"
     """A command of a task or of a start task seems to end with another exit code."""
+    NODE_LOST = "nodelost"
+    """A node that begins to run tasks is lost: preempted if it can be, else unusable."""
     RESIZE = "resize"
     """A resize makes no node and reports an error."""
 
@@ -42,14 +44,15 @@ class Rule:
         operation: name as in docs/emulator.md, with wildcards; only requests have one.
         method: HTTP method; only requests have one.
         path: of a request, with wildcards; of a command /jobs/{id}/tasks/{id} or
-            /pools/{id}/nodes/{id}/startTask; of a resize /pools/{id}.
+            /pools/{id}/nodes/{id}/startTask; of a node /pools/{id}/nodes/{id}; of a resize
+            /pools/{id}.
         first: how many of the first matches; None: no limit.
         every: every how manyth match.
         probability: from 0 to 1, drawn from a generator that is seeded with `seed`.
         status: HTTP status of an error.
         code: error code of an error or a resize; None: the usual one.
         retry_after_s: seconds for the header Retry-After; None: no header.
-        seconds: latency, in emulated time.
+        seconds: latency, or how long a node that is lost runs before, in emulated time.
         exit_code: what a command seems to end with.
 
     Raises:
@@ -172,6 +175,10 @@ class Faults:
     def on_command(self, path: str) -> Rule | None:
         """Give what happens to a command, if anything."""
         return next(self._struck((Kind.EXIT_CODE,), "", "", path), None)
+
+    def on_node(self, path: str) -> Rule | None:
+        """Give what happens to a node that begins to run tasks, if anything."""
+        return next(self._struck((Kind.NODE_LOST,), "", "", path), None)
 
     def on_resize(self, path: str) -> Rule | None:
         """Give what happens to a resize, if anything."""

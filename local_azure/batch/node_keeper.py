@@ -68,6 +68,20 @@ class NodeKeeper:
             self._begin(node.key)
         if not node.schedulable:
             self._withdraw(old, node)
+        if node.state is NodeState.RUNNING and before is not NodeState.RUNNING:
+            self._endanger(node)
+
+    def _endanger(self, node: Node) -> None:
+        """Lose a node that begins to run tasks, if a rule for faults says so."""
+        rule = self._engine.faults.on_node(f"/pools/{node.pool_id}/nodes/{node.id}")
+        if rule is not None:
+            self._clock.call_later(rule.seconds, lambda: self._fail(node.key))
+
+    def _fail(self, key: Key) -> None:
+        node = self._store.nodes.find(*key)
+        if node is not None and node.state in _BOOTED:
+            lost = NodeState.UNUSABLE if node.dedicated else NodeState.PREEMPTED
+            self._move(key, lost)
 
     def _withdraw(self, old: Record | None, node: Node) -> None:
         """Take a node out of scheduling: its tasks as its option says, then it is offline."""

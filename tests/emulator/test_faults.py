@@ -307,3 +307,28 @@ def test_a_collection_whose_answer_is_lost(control: Control, bent: BatchClient) 
     bent.create_tasks(job_id, list(tasks))
 
     assert len(list(bent.list_tasks(job_id))) == 5
+
+
+def test_a_spot_node_that_is_preempted_at_work(control: Control, bent: BatchClient) -> None:
+    """A low-priority node is preempted as it works; its task goes on to another node."""
+    pool_id = a_pool(bent, target_dedicated_nodes=0, target_low_priority_nodes=1)
+    before = node_of(bent, pool_id).id
+    control.add_fault(Rule(kind=Kind.NODE_LOST, path=f"/pools/{pool_id}/nodes/*", first=1))
+
+    task = run(bent, a_job(bent, pool_id), sh("sleep 0.3"))
+
+    assert task.node_info is not None
+    assert task.node_info.node_id != before
+    assert (info_of(task).requeue_count, info_of(task).result) == (1, "success")
+
+
+def test_a_dedicated_node_that_breaks_at_work(control: Control, bent: BatchClient) -> None:
+    """A dedicated node is unusable some seconds after it has begun to run tasks."""
+    pool_id = a_pool(bent)
+    job_id = a_job(bent, pool_id)
+    control.add_fault(Rule(kind=Kind.NODE_LOST, seconds=0.1))
+
+    task_id = a_task(bent, job_id, "sleep 30")
+
+    wait_until(lambda: node_of(bent, pool_id).state == "unusable")
+    assert reach(bent, job_id, task_id, "active").id == task_id
