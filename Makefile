@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := install --quiet --require-hashes
 
-.PHONY: help run test test-crashes test-az test-clients test-browser check fix local-azure lock clean
+.PHONY: help run test test-crashes test-az test-clients test-browser check fix local-azure accelerator lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,8 +44,11 @@ fix: $(VENV)/.dev ## format and mend what can be mended
 local-azure: $(VENV)/.run node_modules/.installed ## Azurite and the Batch emulator, until Ctrl-C
 	$(BIN)/python -m local_azure up --env-file local-azure.env
 
+accelerator: $(VENV)/.accelerator ## the node program's optional C kernel, for x86-64 and aarch64
+	$(BIN)/python tasks_node/accelerator/build.py
+
 lock: ## renew requirements/*.txt and package-lock.json (needs uv)
-	for group in setup node old-client; do uv pip compile --group $$group $(UV_FLAGS) -o requirements/$$group.txt; done
+	for group in setup node old-client accelerator; do uv pip compile --group $$group $(UV_FLAGS) -o requirements/$$group.txt; done
 	uv pip compile pyproject.toml $(UV_FLAGS) -o requirements/run.txt
 	uv pip compile pyproject.toml --group dev --constraint requirements/run.txt $(UV_FLAGS) -o requirements/dev.txt
 	npm install --package-lock-only --omit-lockfile-registry-resolved=true
@@ -72,6 +75,10 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 $(VENV)-old/.installed: requirements/old-client.txt
 	$(PYTHON) -m venv $(VENV)-old
 	$(VENV)-old/bin/python -m pip --disable-pip-version-check $(LOCKED) -r $<
+	touch $@
+
+$(VENV)/.accelerator: requirements/accelerator.txt $(VENV)/.setup
+	$(PIP) $(LOCKED) -r $<
 	touch $@
 
 node_modules/.installed: package.json package-lock.json $(VENV)/.run

@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("flows", "blocks", "local_azure", "tasks_node", "benchmarks", "tests")
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
+LONG_FILES = {"tasks_node.top_words"}
+"""A node program is one file that runs alone: docs/adr/0007-one-long-file.md."""
 
 
 def files_of(*packages: str) -> list[Path]:
@@ -275,7 +277,7 @@ def test_no_script_hides_a_package(path: Path) -> None:
     assert path.stem == "__init__" or hidden.returncode == 1
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", sorted(FILES.keys() - LONG_FILES))
 def test_files_are_short(name: str) -> None:
     """No file has more than 400 lines."""
     assert len(FILES[name].read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES

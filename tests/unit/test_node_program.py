@@ -299,7 +299,7 @@ def test_an_internal_error_exits_70_without_its_text(tmp_path: Path) -> None:
     """A defect is named by type and line; its text, here a secret, is not shown."""
     program = Path(shutil.copy(PROGRAM, tmp_path))
     # The script's folder comes first on the path, so this is the heapq that the program gets.
-    (tmp_path / "heapq.py").write_text("def nsmallest(*a, **k): raise RuntimeError('sig=secret')")
+    (tmp_path / "heapq.py").write_text("def nlargest(*a, **k): raise RuntimeError('sig=secret')")
 
     done = run_program(tmp_path, "--filepath", "-", "--numwords", "1", program=program)
 

@@ -96,8 +96,8 @@ def run_with_upload(folder: Path, url: str, output: str = "out.txt") -> Complete
 def attempt(service: BlobService, scheme: str = "http") -> list[float]:
     """Upload in this process and return the pauses that were asked for, not waited for."""
     pauses: list[float] = []
-    container = top_words.Container(scheme, f"127.0.0.1:{service.port}", "/output", SAS)
-    top_words.upload(container, "out.txt", b"body", pauses.append)
+    container = top_words.Location(scheme, f"127.0.0.1:{service.port}", "/output", SAS)
+    top_words.upload(container, "out.txt", Path(__file__), pauses.append)
     return pauses
 
 
