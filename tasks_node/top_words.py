@@ -1024,6 +1024,9 @@ class Blob:
 
         def attempt() -> Answer:
             answer = ask(link, ("GET", target, None, headers), PARTIAL_CONTENT)
+            if answer.done and not answer.body:
+                reason = f"{answer.reason} without content"
+                answer = answer._replace(done=False, worth_a_retry=True, reason=reason)
             if not answer.done:
                 link.close()
             return answer

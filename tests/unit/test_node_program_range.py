@@ -157,7 +157,7 @@ def test_an_empty_blob_has_no_words(tmp_path: Path, server: BlobServer) -> None:
     assert count_range(tmp_path, server, "0-") == {}
 
 
-@pytest.mark.parametrize("refusal", [429, 503, CUT_OFF])
+@pytest.mark.parametrize("refusal", [429, 503, CUT_OFF, 206])
 def test_a_passing_failure_is_retried(tmp_path: Path, server: BlobServer, refusal: int) -> None:
     """Throttling, a server error or a body cut off is asked again."""
     server.content = b"a b a"
