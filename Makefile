@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := install --quiet --require-hashes
 
-.PHONY: help run test test-crashes test-az test-clients test-browser check fix local-azure accelerator lock clean
+.PHONY: help run test test-crashes test-az test-clients test-accelerator test-browser check fix local-azure accelerator lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -14,7 +14,7 @@ run: $(VENV)/.run node_modules/.installed ## the main job on the laptop: count t
 	$(BIN)/python flows/top_words.py --local data/*.txt
 
 test: $(VENV)/.dev node_modules/.installed ## the whole test-suite but what needs more than pip brings
-	$(BIN)/python -m pytest -m "not az and not browser and not old_client" $(ARGS)
+	$(BIN)/python -m pytest -m "not az and not browser and not old_client and not accelerator" $(ARGS)
 
 test-crashes: $(VENV)/.dev ## the Batch emulator killed with -9 a hundred times under load
 	CRASHES=100 $(BIN)/python -m pytest tests/emulator/test_crashes.py $(ARGS)
@@ -25,6 +25,9 @@ test-az: $(VENV)/.dev node_modules/.installed ## `az batch` against the emulator
 
 test-clients: $(VENV)/.dev $(VENV)-old/.installed ## azure-batch 14.2 against the emulator
 	OLD_CLIENT_PYTHON=$(VENV)-old/bin/python $(BIN)/python -m pytest -m old_client $(ARGS)
+
+test-accelerator: $(VENV)/.dev accelerator ## the node program with its C kernel
+	$(BIN)/python -m pytest -m accelerator $(ARGS)
 
 test-browser: $(VENV)/.dev node_modules/.installed ## Prefect's pages in headless Chromium (needs chromium)
 	@command -v chromium >/dev/null || { echo "test-browser needs chromium on the PATH"; exit 1; }
