@@ -40,6 +40,7 @@ class Folders:
         """Remove a node's root folder, and its pool's folder with the last one."""
         root = Path(node.root)
         self.remove(root)
+        # Other nodes of the pool are still there.
         with contextlib.suppress(OSError):
             root.parent.rmdir()
 

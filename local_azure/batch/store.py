@@ -1,7 +1,7 @@
 """The emulator's memory: tables of records, and word of every change.
 
 One store serves the whole account. All access is from the event loop's thread, so there is no
-lock; a later persistent store keeps this surface.
+lock. `journal` keeps it on disk, if anything does.
 """
 
 from collections import Counter
