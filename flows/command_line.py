@@ -24,7 +24,7 @@ from flows.inputs import find_inputs
 from flows.settings import JobSettings, PoolSettings
 
 if TYPE_CHECKING:
-    from flows.steps.outputs import WordCounts
+    from flows.work import WordCounts
 
 PREFECT_DEFAULTS = {
     # A cold start of Prefect's own server takes 20 s and more.
@@ -92,10 +92,10 @@ def count(  # noqa: PLR0913 - these are the options of the command
         with explained(local=local), open_services(batch_credentials, storage_credentials):
             pass
         show_steps_only()
-        words = top_words(
+        result = top_words(
             list(inputs), num_words, output_dir, batch_credentials, storage_credentials, pool, job
         )
-    print_table(words, began)
+    print_table(result.words, began)
 
 
 @contextmanager

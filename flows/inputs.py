@@ -5,35 +5,14 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from flows.errors import BadInput
+from flows.work import InputFile
 
 FIRST_BLOCK = 8192
 # A file name has 255 bytes at most, and "-99999" and "_OUTPUT" are still to come.
 LONGEST_NAME = 200
-
-
-@dataclass(frozen=True)
-class InputFile:
-    """A file to count.
-
-    Attributes:
-        path: where it is on this machine.
-        name: its name as blob and on the node; distinct among the inputs, letter case aside.
-        batch_task_id: the batch task that counts it.
-    """
-
-    path: Path
-    name: str
-    batch_task_id: str
-
-    @property
-    def output_name(self) -> str:
-        """The file that the node program makes of it."""
-        stem, extension = os.path.splitext(self.name)  # noqa: PTH122 - as the node program cuts
-        return f"{stem}_OUTPUT{extension}"
 
 
 def find_inputs(patterns: Sequence[str]) -> list[InputFile]:
@@ -47,8 +26,7 @@ def find_inputs(patterns: Sequence[str]) -> list[InputFile]:
     found = dict.fromkeys(path for pattern in patterns for path in _expand(pattern))
     names = distinct_names(path.name for path in found)
     return [
-        InputFile(path, name, f"topNtask{number}")
-        for number, (path, name) in enumerate(zip(found, names, strict=True))
+        InputFile(name, path.stat().st_size, path) for path, name in zip(found, names, strict=True)
     ]
 
 

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 # The service gives up a batch task after 180 days.
 Seconds = Annotated[int, Field(ge=1, le=180 * 24 * 3600)]
@@ -16,12 +16,55 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Selection(Settings):
+    """Which files of folders and which blobs of prefixes are counted."""
+
+    include: tuple[str, ...] = Field(
+        default=(),
+        title="Include",
+        description="Patterns such as `*.txt`; a file must match one. None: every text.",
+    )
+    exclude: tuple[str, ...] = Field(
+        default=(), title="Exclude", description="Patterns; a file that matches one is left out."
+    )
+
+
 class PoolSettings(Settings):
     """The nodes."""
 
+    existing_pool_id: str | None = Field(
+        default=None,
+        title="Existing pool",
+        description="Use this pool and never delete it; the settings of nodes below are its own.",
+        min_length=1,
+    )
     vm_size: str = Field(default="standard_d2s_v5", title="VM size", min_length=1)
     dedicated_nodes: int = Field(
-        default=1, title="Dedicated nodes", ge=1, description="How many nodes the pool gets."
+        default=1, title="Dedicated nodes", ge=0, description="How many nodes the pool gets."
+    )
+    spot_nodes: int = Field(
+        default=0,
+        title="Spot nodes",
+        ge=0,
+        description="How many cheaper nodes the pool gets, which Azure may take away at any time.",
+    )
+    max_nodes: int = Field(
+        default=100,
+        title="Most nodes",
+        ge=1,
+        description="A run that asks for more nodes is refused before anything is created.",
+    )
+    autoscale_formula: str | None = Field(
+        default=None,
+        title="Autoscale formula",
+        description="Azure's formula for the number of nodes, instead of fixed numbers.",
+        min_length=1,
+    )
+    node_price_per_hour: float | None = Field(
+        default=None,
+        title="Price of a node per hour",
+        ge=0,
+        description="In any currency; given, reports say what the nodes cost.",
     )
     image_publisher: str = Field(default="canonical", title="Image publisher")
     image_offer: str = Field(default="ubuntu-24_04-lts", title="Image offer")
@@ -50,6 +93,15 @@ class PoolSettings(Settings):
         description="More tries of a failing start task.",
     )
 
+    @model_validator(mode="after")
+    def _check_nodes(self) -> Self:
+        asked = self.dedicated_nodes + self.spot_nodes
+        if asked == 0 and not (self.autoscale_formula or self.existing_pool_id):
+            raise ValueError("dedicated_nodes and spot_nodes are both 0: ask for at least one node")
+        if asked > self.max_nodes and not self.existing_pool_id:
+            raise ValueError(f"{asked} nodes are asked for, max_nodes is {self.max_nodes}")
+        return self
+
 
 class JobSettings(Settings):
     """The batch tasks."""
@@ -59,6 +111,22 @@ class JobSettings(Settings):
         title="Node program",
         description="Python file run on the nodes; a relative path starts at the project's folder.",
         min_length=1,
+    )
+    files_per_batch_task: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+        default=1,
+        title="Files per batch task",
+        description="How many files one batch task counts; auto: many small ones together.",
+    )
+    split_bytes: int | None = Field(
+        default=None,
+        title="Split (bytes)",
+        ge=1024**2,
+        description="Inputs larger than this are counted in parts of this size, side by side.",
+    )
+    total: bool = Field(
+        default=False,
+        title="Total over all inputs",
+        description="Also find the most frequent words of all inputs together.",
     )
     delay_s: float = Field(
         default=0,
@@ -71,6 +139,30 @@ class JobSettings(Settings):
         title="Batch task retries",
         ge=0,
         description="More runs of a failing node program.",
+    )
+    priority: int = Field(
+        default=0,
+        title="Priority",
+        ge=-1000,
+        le=1000,
+        description="Batch tasks of a job with a higher one go first.",
+    )
+    preparation_command: str | None = Field(
+        default=None,
+        title="Job preparation command",
+        description="Bash command that each node runs before its first batch task of the job.",
+        min_length=1,
+    )
+    release_command: str | None = Field(
+        default=None,
+        title="Job release command",
+        description="Bash command that each node runs when the job has ended.",
+        min_length=1,
+    )
+    keep_all_logs: bool = Field(
+        default=False,
+        title="Keep all logs",
+        description="Keep stdout and stderr of every batch task, not only of failed ones.",
     )
     batch_task_max_wall_clock_time_s: Seconds = Field(
         default=1800,
@@ -114,11 +206,20 @@ class Outcome(StrEnum):
 class CleanUpPolicy(Settings):
     """What is deleted at the end."""
 
-    containers: Policy = Field(default=Policy.ALWAYS, title="Delete containers")
+    containers: Policy = Field(
+        default=Policy.ALWAYS,
+        title="Delete containers",
+        description="They hold inputs, outputs and logs: what a failed run can go on from.",
+    )
     job: Policy = Field(default=Policy.ALWAYS, title="Delete job")
     pool: Policy = Field(default=Policy.ALWAYS, title="Delete pool")
     keep_s: Seconds = Field(
         default=86400, title="Keep (s)", description="Longest time that anything kept may stay."
+    )
+    heartbeat_limit_s: Seconds = Field(
+        default=600,
+        title="Heartbeat limit (s)",
+        description="A run whose heartbeat is older counts as dead; it beats ten times as often.",
     )
     timeout_s: Seconds = Field(
         default=1800,

@@ -1,9 +1,10 @@
 """Builders of what is sent to the services, from settings; pure: no calls, no clock."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import PurePath
+from typing import TypeVar
 
 from azure.batch.models import (
     AutoUserScope,
@@ -29,11 +30,14 @@ from azure.batch.models import (
     VirtualMachineConfiguration,
 )
 
-from flows.inputs import InputFile
 from flows.runs import Run
 from flows.settings import JobSettings, PoolSettings, minutes_at_least
+from flows.work import BlobPlace, PlannedTask
+
+Item = TypeVar("Item")
 
 CONTAINER_URL_VARIABLE = "TOP_WORDS_CONTAINER_URL"
+INPUT_URL_VARIABLE = "TOP_WORDS_INPUT_URL"
 SHARED_FOLDER = '"$AZ_BATCH_NODE_SHARED_DIR"'
 SHORTEST_RESIZE_MIN = 5
 
@@ -48,12 +52,15 @@ def shell_command(commands: Sequence[str]) -> str:
     return f"/bin/bash -c {shlex.quote(script)}"
 
 
-def count_command(program: PurePath, source: InputFile, num_words: int, delay_s: float) -> str:
-    """Return the command line of a batch task; the input's name is data in it, never code."""
-    words = ["--filepath=" + source.name, "--numwords", str(num_words)]
-    words += ["--delay", f"{delay_s:g}"] if delay_s else []
+def node_command(program: PurePath, arguments: Sequence[str]) -> str:
+    """Return the command line of a batch task; arguments are data in it, never code.
+
+    Args:
+        program: the node program; the start task has put it into the node's shared folder.
+        arguments: its arguments.
+    """
     path = f"{SHARED_FOLDER}/{shlex.quote(program.name)}"
-    return shell_command([f"python3 {path} {shlex.join(words)}"])
+    return shell_command([f"python3 {path} {shlex.join(arguments)}"])
 
 
 def metadata(run: Run) -> list[BatchMetadataItem]:
@@ -143,28 +150,32 @@ def job(run: Run, settings: JobSettings, container_url: str) -> BatchJobCreateOp
 
 
 def batch_task(
-    source: InputFile,
-    input_url: str,
+    planned: PlannedTask,
+    read_url: Callable[[BlobPlace], str],
     container_url: str,
-    num_words: int,
     settings: JobSettings,
 ) -> BatchTaskCreateOptions:
-    """Build the batch task of one input.
+    """Build a batch task.
 
     Args:
-        source: the input.
-        input_url: read-only SAS URL of its blob.
+        planned: what it reads, runs and leaves.
+        read_url: gives the read-only SAS URL of a blob.
         container_url: create/write SAS URL of the output container, for stdout and stderr.
-        num_words: how many words it writes, at least 1.
-        settings: node program, delay and limits.
+        settings: node program and limits.
     """
+    environment = []
+    if planned.url_of:
+        value = read_url(planned.url_of)
+        environment.append(EnvironmentSetting(name=INPUT_URL_VARIABLE, value=value))
     return BatchTaskCreateOptions(
-        id=source.batch_task_id,
-        command_line=count_command(
-            PurePath(settings.node_program), source, num_words, settings.delay_s
-        ),
-        resource_files=[ResourceFile(http_url=input_url, file_path=source.name)],
-        output_files=[_log_upload(source.batch_task_id, container_url)],
+        id=planned.id,
+        command_line=node_command(PurePath(settings.node_program), planned.arguments),
+        resource_files=[
+            ResourceFile(http_url=read_url(file.blob), file_path=file.file_path)
+            for file in planned.files
+        ],
+        environment_settings=environment,
+        output_files=[_log_upload(planned.id, container_url)],
         user_identity=_plain_user(),
         constraints=BatchTaskConstraints(
             max_wall_clock_time=timedelta(seconds=settings.batch_task_max_wall_clock_time_s),
@@ -193,6 +204,6 @@ def log_folder(batch_task_id: str) -> str:
     return f"logs/{batch_task_id}"
 
 
-def chunks(items: Sequence[InputFile], size: int) -> Iterable[Sequence[InputFile]]:
+def chunks(items: Sequence[Item], size: int) -> Iterable[Sequence[Item]]:
     """Cut a sequence into pieces of at most `size` items."""
     return (items[start : start + size] for start in range(0, len(items), size))

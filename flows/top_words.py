@@ -24,13 +24,14 @@ from pydantic import Field
 
 from flows.clean_up import clean_up_after, cleaned_up
 from flows.inputs import find_inputs
+from flows.packing import plan_batch_tasks
 from flows.runs import new_run
 from flows.services import open_services
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
-from flows.steps.batch_tasks import add_batch_tasks, wait_for_batch_tasks
+from flows.steps.batch_tasks import add_batch_tasks
 from flows.steps.job import create_job, end_job_with_last_task
+from flows.steps.monitor import wait_for_batch_tasks
 from flows.steps.outputs import (
-    WordCounts,
     check_endings,
     download_outputs,
     prepare_output_dir,
@@ -39,6 +40,7 @@ from flows.steps.outputs import (
 from flows.steps.pool import check_image, create_pool
 from flows.steps.report import publish_words
 from flows.steps.storage import check_storage, create_containers, node_program_path, upload_files
+from flows.work import Result
 
 DEFAULT_POOL = PoolSettings()
 DEFAULT_JOB = JobSettings()
@@ -65,8 +67,8 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
     pool: PoolSettings = DEFAULT_POOL,
     job: JobSettings = DEFAULT_JOB,
     clean_up: CleanUpPolicy = DEFAULT_CLEAN_UP,
-) -> dict[str, WordCounts]:
-    """Count the words of files on Azure Batch and return the most frequent ones of each.
+) -> Result:
+    """Count the words of files on Azure Batch and return the most frequent ones.
 
     Args:
         inputs: Files, folders (their text files) and globs, seen from the working directory.
@@ -79,7 +81,7 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
         clean_up: What is deleted at the end.
 
     Returns:
-        Words and counts by the input's name, most frequent first.
+        Words and counts of each input, most frequent first.
 
     Raises:
         PipelineError: the run cannot go on; the message says why and what to do.
@@ -96,11 +98,12 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
             upload_files(services, run, job.node_program, sources)
             create_pool(services, run, pool, node_agent, job.node_program)
             create_job(services, run, job)
-            add_batch_tasks(services, run, sources, num_words, job)
+            planned = plan_batch_tasks(run, sources, num_words, job)
+            add_batch_tasks(services, run, planned, job)
             end_job_with_last_task(services, run)
             endings = wait_for_batch_tasks(services, run, pool, job)
-            missing = download_outputs(services, run, sources, folder)
-            check_endings(sources, endings, missing, folder)
+            missing = download_outputs(services, run, planned, folder)
+            check_endings(planned, endings, missing, folder)
             words = read_words(folder, sources)
             publish_words(run, words)
-    return words
+    return Result(words)

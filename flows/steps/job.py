@@ -7,9 +7,9 @@ from prefect.logging import get_run_logger
 from flows import specs
 from flows.errors import NotOwned
 from flows.runs import Run
+from flows.sas import write_url
 from flows.services import Services, error_code, step
 from flows.settings import JobSettings
-from flows.steps.storage import write_url
 
 
 @step("create job")

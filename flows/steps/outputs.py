@@ -14,16 +14,13 @@ from flows.errors import (
     OutputUnreadable,
     quoted,
 )
-from flows.inputs import InputFile
 from flows.runs import Run
 from flows.services import Services, error_code, step
 from flows.specs import log_folder
-from flows.steps.batch_tasks import Ending
 from flows.steps.pool import last_lines
+from flows.work import Ending, InputFile, PlannedTask, WordCounts
 
 STREAMS = ("stdout.txt", "stderr.txt")
-
-WordCounts = list[tuple[str, int]]
 
 
 def prepare_output_dir(output_dir: str) -> Path:
@@ -47,7 +44,7 @@ def prepare_output_dir(output_dir: str) -> Path:
 
 @step("download outputs")
 def download_outputs(
-    services: Services, run: Run, inputs: Sequence[InputFile], folder: Path
+    services: Services, run: Run, planned: Sequence[PlannedTask], folder: Path
 ) -> list[str]:
     """Download every output and every stdout and stderr into the folder; files are replaced.
 
@@ -55,21 +52,23 @@ def download_outputs(
         Names of outputs that are not there.
     """
     missing = []
-    for source in inputs:
-        if not _download(services.blobs, run, source.output_name, folder / source.output_name):
-            missing.append(source.output_name)
+    for item in planned:
+        missing += [
+            name for name in item.results if not _download(services.blobs, run, name, folder / name)
+        ]
         for stream in STREAMS:
-            blob = f"{log_folder(source.batch_task_id)}/{stream}"
-            _download(services.blobs, run, blob, log_path(folder, source) / stream)
+            blob = f"{log_folder(item.id)}/{stream}"
+            _download(services.blobs, run, blob, log_path(folder, item) / stream)
+    num_outputs = sum(len(item.results) for item in planned)
     get_run_logger().info(
-        "downloaded %d of %d outputs to %s", len(inputs) - len(missing), len(inputs), folder
+        "downloaded %d of %d outputs to %s", num_outputs - len(missing), num_outputs, folder
     )
     return missing
 
 
-def log_path(folder: Path, source: InputFile) -> Path:
-    """Return the folder for stdout and stderr of an input's batch task."""
-    return folder / "logs" / source.name
+def log_path(folder: Path, planned: PlannedTask) -> Path:
+    """Return the folder for stdout and stderr of a batch task."""
+    return folder / "logs" / (planned.inputs[0] if len(planned.inputs) == 1 else planned.id)
 
 
 def _download(blobs: BlobServiceClient, run: Run, name: str, path: Path) -> bool:
@@ -89,39 +88,37 @@ def _download(blobs: BlobServiceClient, run: Run, name: str, path: Path) -> bool
 
 
 def check_endings(
-    inputs: Sequence[InputFile], endings: Sequence[Ending], missing: Sequence[str], folder: Path
+    planned: Sequence[PlannedTask],
+    endings: Sequence[Ending],
+    missing: Sequence[str],
+    folder: Path,
 ) -> None:
-    """Tell whether every input has its output.
+    """Tell whether every batch task did its work.
 
     Raises:
         BatchTasksFailed: some batch tasks did not succeed; with exit codes and stderr.
         OutputMissing: all succeeded, but outputs are not there.
     """
     by_id = {ending.batch_task_id: ending for ending in endings}
-    ended = [(source, by_id.get(source.batch_task_id) or _gone(source)) for source in inputs]
-    failed = [(source, ending) for source, ending in ended if not ending.succeeded]
+    ended = [(item, by_id.get(item.id) or _gone(item)) for item in planned]
+    failed = [(item, ending) for item, ending in ended if not ending.succeeded]
     if failed:
         raise BatchTasksFailed([_describe(*pair, folder) for pair in failed])
     if missing:
         raise OutputMissing(missing)
 
 
-def _gone(source: InputFile) -> Ending:
-    return Ending(
-        source.batch_task_id,
-        succeeded=False,
-        exit_code=None,
-        reason="somebody deleted the batch task",
-        node_id="",
-    )
+def _gone(planned: PlannedTask) -> Ending:
+    return Ending(planned.id, succeeded=False, message="somebody deleted the batch task")
 
 
-def _describe(source: InputFile, ending: Ending, folder: Path) -> str:
-    stderr = log_path(folder, source) / "stderr.txt"
+def _describe(planned: PlannedTask, ending: Ending, folder: Path) -> str:
+    stderr = log_path(folder, planned) / "stderr.txt"
     lines = last_lines(stderr.read_bytes()) if stderr.is_file() else ""
+    inputs = ", ".join(map(repr, planned.inputs))
     where = f"batch task {ending.batch_task_id} on node {ending.node_id or '(none)'}"
     what = f"exit code {ending.exit_code}, {ending.reason}"
-    return f"input {source.name!r}: {where}: {what}{quoted(lines)}"
+    return f"input {inputs}: {where}: {what}{quoted(lines)}"
 
 
 def read_words(folder: Path, inputs: Sequence[InputFile]) -> dict[str, WordCounts]:

@@ -20,9 +20,10 @@ from flows.errors import (
     without_sas,
 )
 from flows.runs import Run
+from flows.sas import read_url
 from flows.services import Services, error_code, lowered, step
 from flows.settings import PoolSettings
-from flows.steps.storage import read_url
+from flows.work import BlobPlace
 
 # A pool made now should live for a while on an image that is still supported.
 SUPPORT_LEFT = timedelta(days=90)
@@ -89,7 +90,7 @@ def create_pool(
         NotOwned: a pool of that id belongs to another run.
     """
     program = PurePath(node_program)
-    url = read_url(services.blobs, run, run.application_container, program.name)
+    url = read_url(services.blobs, run, BlobPlace(run.application_container, program.name))
     start = specs.start_task(program, url, settings)
     try:
         services.batch.create_pool(specs.pool(run, settings, node_agent, start))

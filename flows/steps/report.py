@@ -6,7 +6,7 @@ from prefect.artifacts import create_table_artifact
 
 from flows.runs import Run
 from flows.services import step
-from flows.steps.outputs import WordCounts
+from flows.work import WordCounts
 
 ARTIFACT_KEY = "top-words"
 

@@ -1,27 +1,19 @@
-"""Containers and what is in them before the job: the node program and the inputs; and SAS URLs."""
+"""Containers and what is in them before the job: the node program and the inputs."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from azure.core.exceptions import ResourceExistsError
-from azure.storage.blob import (
-    BlobSasPermissions,
-    BlobServiceClient,
-    ContainerSasPermissions,
-    generate_blob_sas,
-    generate_container_sas,
-)
+from azure.storage.blob import BlobServiceClient
 from prefect.logging import get_run_logger
 
 from flows.errors import ConfigurationError, NotOwned
-from flows.inputs import InputFile
 from flows.runs import Run
+from flows.sas import account_key
 from flows.services import Services, error_code, step
+from flows.work import InputFile
 
 PROJECT = Path(__file__).resolve().parents[2]
-# Clocks of this machine, the service and the nodes may differ by some minutes.
-CLOCK_SKEW = timedelta(minutes=5)
 
 
 def node_program_path(node_program: str) -> Path:
@@ -44,7 +36,7 @@ def check_storage(services: Services) -> None:
         ConfigurationError: the client has no account key to sign SAS URLs with.
         ServiceError: the service could not be reached or refused the key.
     """
-    _account_key(services.blobs)
+    account_key(services.blobs)
     next(iter(services.blobs.list_containers(results_per_page=1)), None)
 
 
@@ -75,6 +67,8 @@ def upload_files(
     program = node_program_path(node_program)
     _upload(services.blobs, run.application_container, program.name, program)
     for source in inputs:
+        if source.path is None:
+            continue
         _upload(services.blobs, run.input_container, source.name, source.path)
         get_run_logger().debug("uploaded %s as %s", source.path, source.name)
     get_run_logger().info("uploaded %s and %d inputs", program.name, len(inputs))
@@ -85,52 +79,3 @@ def _upload(blobs: BlobServiceClient, container: str, name: str, path: Path) -> 
         blobs.get_blob_client(container, name).upload_blob(
             file, overwrite=True, length=path.stat().st_size
         )
-
-
-def read_url(blobs: BlobServiceClient, run: Run, container: str, name: str) -> str:
-    """Return a SAS URL that can only read one blob, until the run's deadline."""
-    blob = blobs.get_blob_client(container, name)
-    token = generate_blob_sas(
-        account_name=str(blob.account_name),
-        container_name=container,
-        blob_name=name,
-        account_key=_account_key(blobs),
-        permission=BlobSasPermissions(read=True),
-        start=datetime.now(UTC) - CLOCK_SKEW,
-        expiry=run.deadline + CLOCK_SKEW,
-        protocol=_protocol(blob.url),
-    )
-    return f"{blob.url}?{token}"
-
-
-def write_url(blobs: BlobServiceClient, run: Run) -> str:
-    """Return a SAS URL that can only create and write in the output container.
-
-    Create alone would not do: a batch task that is repeated overwrites its output.
-    """
-    container = blobs.get_container_client(run.output_container)
-    token = generate_container_sas(
-        account_name=str(container.account_name),
-        container_name=run.output_container,
-        account_key=_account_key(blobs),
-        permission=ContainerSasPermissions(create=True, write=True),
-        start=datetime.now(UTC) - CLOCK_SKEW,
-        expiry=run.deadline + CLOCK_SKEW,
-        protocol=_protocol(container.url),
-    )
-    return f"{container.url}?{token}"
-
-
-def _protocol(url: str) -> str:
-    # An http endpoint is one of this machine (blocks/checks.py); elsewhere a SAS needs https.
-    return "https" if url.startswith("https:") else "https,http"
-
-
-def _account_key(blobs: BlobServiceClient) -> str:
-    key = getattr(blobs.credential, "account_key", None)
-    if not key:
-        raise ConfigurationError(
-            "the storage credentials hold no account key, which signing SAS URLs needs: "
-            "set key or connection_string"
-        )
-    return str(key)

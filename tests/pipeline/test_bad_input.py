@@ -208,7 +208,7 @@ def test_start_task_fails(text: str) -> None:
 def test_pool_cannot_grow(text: str) -> None:
     """A pool beyond the account's cores ends the wait at once, with what to change."""
     with pytest.raises(PoolResizeFailed, match=r"AccountCoreQuotaReached.*pool\.dedicated_nodes"):
-        top_words([text], pool=PoolSettings(dedicated_nodes=10_000))
+        top_words([text], pool=PoolSettings(dedicated_nodes=10_000, max_nodes=10_000))
 
 
 def test_windows_image(text: str) -> None:

@@ -13,8 +13,8 @@ from blocks import AzureBatchCredentials
 from flows.runs import Run
 from flows.services import Services
 from flows.settings import JobSettings, PoolSettings
-from flows.steps.batch_tasks import wait_for_batch_tasks
 from flows.steps.leftovers import Kinds, delete_leftovers
+from flows.steps.monitor import wait_for_batch_tasks
 from local_azure.stack import LocalAzure
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")

@@ -9,16 +9,19 @@ from azure.batch.models import BatchJobUpdateOptions, BatchMetadataItem, BatchPo
 
 from blocks import AzureStorageCredentials
 from flows.errors import NotOwned, ServiceError
-from flows.inputs import InputFile, find_inputs
+from flows.inputs import find_inputs
+from flows.packing import plan_batch_tasks
 from flows.runs import Run, new_run
 from flows.services import Services, step
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
-from flows.steps.batch_tasks import add_batch_tasks, wait_for_batch_tasks
+from flows.steps.batch_tasks import add_batch_tasks
 from flows.steps.job import create_job, end_job_with_last_task
 from flows.steps.leftovers import Kinds, delete_leftovers
+from flows.steps.monitor import wait_for_batch_tasks
 from flows.steps.outputs import download_outputs
 from flows.steps.pool import check_image, create_pool
 from flows.steps.storage import check_storage, create_containers, upload_files
+from flows.work import InputFile
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
 
@@ -61,14 +64,15 @@ def test_whole_run_with_each_step_twice(
         create_pool(services, run, POOL, "batch.node.ubuntu 24.04", JOB.node_program)
     for _ in range(2):
         create_job(services, run, JOB)
-    add_batch_tasks(services, run, inputs[:1], 1, JOB)
-    add_batch_tasks(services, run, inputs, 1, JOB)
+    planned = plan_batch_tasks(run, inputs, 1, JOB)
+    add_batch_tasks(services, run, planned[:1], JOB)
+    add_batch_tasks(services, run, planned, JOB)
     for _ in range(2):
         end_job_with_last_task(services, run)
     for _ in range(2):
         endings = wait_for_batch_tasks(services, run, POOL, JOB)
     for _ in range(2):
-        missing = download_outputs(services, run, inputs, tmp_path / "out")
+        missing = download_outputs(services, run, planned, tmp_path / "out")
 
     assert [(ending.batch_task_id, ending.succeeded) for ending in endings] == [
         ("topNtask0", True),
@@ -149,5 +153,7 @@ def test_lost_output_container_is_no_missing_output(
     services: Services, run: Run, inputs: list[InputFile], tmp_path: Path
 ) -> None:
     """If somebody deleted the container, that is told, and not that the node program failed."""
+    planned = plan_batch_tasks(run, inputs, 1, JOB)
+
     with pytest.raises(ServiceError, match="ContainerNotFound"):
-        download_outputs(services, run, inputs, tmp_path / "out")
+        download_outputs(services, run, planned, tmp_path / "out")

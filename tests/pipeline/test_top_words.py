@@ -10,8 +10,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from flows.settings import JobSettings, PoolSettings
-from flows.steps.outputs import WordCounts
 from flows.top_words import top_words
+from flows.work import WordCounts
 from tests.pipeline.conftest import PROJECT
 
 SAMPLES = sorted((PROJECT / "data").glob("taskdata*.txt"))
@@ -31,7 +31,7 @@ def count_words(path: Path, num_words: int) -> WordCounts:
 
 def test_words_of_the_samples() -> None:
     """The words of the three texts are those that another counter finds."""
-    words = top_words([str(PROJECT / "data" / "taskdata*.txt")], num_words=10, job=QUICK)
+    words = top_words([str(PROJECT / "data" / "taskdata*.txt")], num_words=10, job=QUICK).words
 
     assert words == {path.name: count_words(path, 10) for path in SAMPLES}
 
@@ -71,7 +71,7 @@ def test_names_are_data(tmp_path: Path) -> None:
     for name in names:
         (folder / name).write_text("same same word", "utf-8")
 
-    words = top_words([str(folder / name) for name in names], 1, job=QUICK)
+    words = top_words([str(folder / name) for name in names], 1, job=QUICK).words
 
     assert list(words.values()) == [[("same", 2)]] * len(names)
     assert "a b-2.txt" in words
@@ -82,7 +82,7 @@ def test_empty_file_has_no_words(tmp_path: Path) -> None:
     """A file without words is no error: its output has none."""
     (tmp_path / "empty.txt").touch()
 
-    assert top_words(["empty.txt"], job=QUICK) == {"empty.txt": []}
+    assert top_words(["empty.txt"], job=QUICK).words == {"empty.txt": []}
 
 
 def test_several_nodes_and_slots(tmp_path: Path) -> None:
@@ -90,7 +90,8 @@ def test_several_nodes_and_slots(tmp_path: Path) -> None:
     for number in range(101):
         (tmp_path / f"{number}.txt").write_text(f"word{number}")
 
-    words = top_words([str(tmp_path / "*.txt")], pool=PoolSettings(dedicated_nodes=2), job=QUICK)
+    pool = PoolSettings(dedicated_nodes=2)
+    words = top_words([str(tmp_path / "*.txt")], pool=pool, job=QUICK).words
 
     assert {name: counts[0][0] for name, counts in words.items()} == {
         f"{number}.txt": f"word{number}" for number in range(101)
@@ -112,7 +113,7 @@ def test_failing_node_program_is_repeated(tmp_path: Path) -> None:
 
     words = top_words(
         [str(SAMPLES[0])], 1, job=QUICK.model_copy(update={"node_program": str(program)})
-    )
+    ).words
 
     assert words == {SAMPLES[0].name: count_words(SAMPLES[0], 1)}
 

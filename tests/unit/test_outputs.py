@@ -6,16 +6,17 @@ import pytest
 from azure.batch.models import BatchTaskCreateResult
 
 from flows.errors import BatchTasksFailed, BatchTasksRefused, OutputMissing, OutputUnreadable
-from flows.inputs import InputFile
 from flows.services import is_retryable
-from flows.steps.batch_tasks import Ending, check_taken
+from flows.steps.batch_tasks import check_taken
 from flows.steps.outputs import check_endings, log_path, parse_words, read_words
+from flows.work import Ending, InputFile, PlannedTask
 
 RULE = "-" * 30
 TAIL = "Node: n\nTask: t\nJob: j\nPool: p\n"
-SOURCE = InputFile(Path("a.txt"), "a.txt", "topNtask0")
-GOOD = Ending("topNtask0", succeeded=True, exit_code=0, reason="", node_id="n")
-BAD = Ending("topNtask0", succeeded=False, exit_code=3, reason="FailureExitCode", node_id="n")
+SOURCE = InputFile("a.txt", 1, Path("a.txt"))
+PLANNED = PlannedTask("topNtask0", ("a.txt",), (), (), ("a_OUTPUT.txt",), ("a_OUTPUT.txt",))
+GOOD = Ending("topNtask0", succeeded=True, exit_code=0, node_id="n")
+BAD = Ending("topNtask0", succeeded=False, exit_code=3, code="FailureExitCode", node_id="n")
 
 
 @pytest.mark.parametrize(
@@ -35,17 +36,17 @@ def test_line_without_count() -> None:
 
 def test_all_there(tmp_path: Path) -> None:
     """A success with its output is no error."""
-    check_endings([SOURCE], [GOOD], [], tmp_path)
+    check_endings([PLANNED], [GOOD], [], tmp_path)
 
 
 def test_failure_shows_the_end_of_stderr(tmp_path: Path) -> None:
     """A failure names input and exit code and shows the last 20 lines of stderr."""
-    stderr = log_path(tmp_path, SOURCE) / "stderr.txt"
+    stderr = log_path(tmp_path, PLANNED) / "stderr.txt"
     stderr.parent.mkdir(parents=True)
     stderr.write_text("".join(f"line {number}\n" for number in range(30)))
 
     with pytest.raises(BatchTasksFailed) as raised:
-        check_endings([SOURCE], [BAD], ["a_OUTPUT.txt"], tmp_path)
+        check_endings([PLANNED], [BAD], ["a_OUTPUT.txt"], tmp_path)
 
     told = str(raised.value)
     assert "'a.txt'" in told
@@ -56,13 +57,13 @@ def test_failure_shows_the_end_of_stderr(tmp_path: Path) -> None:
 def test_deleted_batch_task_is_a_failure(tmp_path: Path) -> None:
     """A batch task that is not there any more is no success."""
     with pytest.raises(BatchTasksFailed, match="deleted"):
-        check_endings([SOURCE], [], [], tmp_path)
+        check_endings([PLANNED], [], [], tmp_path)
 
 
 def test_success_without_output(tmp_path: Path) -> None:
     """A success without its output is an error that names the output."""
     with pytest.raises(OutputMissing, match=r"a_OUTPUT\.txt"):
-        check_endings([SOURCE], [GOOD], ["a_OUTPUT.txt"], tmp_path)
+        check_endings([PLANNED], [GOOD], ["a_OUTPUT.txt"], tmp_path)
 
 
 def test_output_that_is_not_utf8(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 from azure.batch.models import BatchPoolCreateOptions
 
 from flows import specs
-from flows.inputs import InputFile
 from flows.runs import Run, new_run
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
+from flows.work import BlobPlace, NodeFile, PlannedTask
 
 PROGRAM = PurePath("folder/top_words.py")
 AWKWARD = ["plain.txt", "a b.txt", "it's", '"', "$(touch x)", "`touch x`", "a;b|c>d", "-n", "\\"]
@@ -25,18 +25,22 @@ def run() -> Run:
     return new_run(UUID(int=0xABC), 1, JobSettings(), CleanUpPolicy())
 
 
-def words_of(command_line: str) -> list[str]:
-    """Return the script's words: the service splits the line, then bash reads the script."""
-    shell, option, script = shlex.split(command_line)
-    assert (shell, option) == ("/bin/bash", "-c")
-    return shlex.split(script)
+def planned(*arguments: str) -> PlannedTask:
+    """Plan a batch task that reads one blob."""
+    file = NodeFile(BlobPlace("in", "a.txt"), "a.txt")
+    return PlannedTask("topNtask0", ("a.txt",), arguments, (file,), ("a_OUTPUT.txt",), ())
+
+
+def url_of(place: BlobPlace) -> str:
+    """Return what stands for a SAS URL."""
+    return f"https://{place.container}/{place.name}?sig=read"
 
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_names_reach_the_program_unchanged(name: str, tmp_path: Path) -> None:
     """Bash hands the input's name to the node program as it is, and runs no part of it."""
     (tmp_path / "top_words.py").write_text("import json, sys; print(json.dumps(sys.argv[1:]))")
-    command = specs.count_command(PROGRAM, InputFile(Path(), name, "topNtask0"), 3, 0)
+    command = specs.node_command(PROGRAM, [f"--filepath={name}", "--numwords", "3"])
 
     told = subprocess.run(
         shlex.split(command),
@@ -48,14 +52,6 @@ def test_names_reach_the_program_unchanged(name: str, tmp_path: Path) -> None:
 
     assert json.loads(told) == [f"--filepath={name}", "--numwords", "3"]
     assert [path.name for path in tmp_path.iterdir()] == ["top_words.py"]
-
-
-def test_delay_is_given_only_if_asked_for() -> None:
-    """A delay of 0 leaves no argument; any other is given in seconds."""
-    source = InputFile(Path(), "a.txt", "topNtask0")
-
-    assert "--delay" not in words_of(specs.count_command(PROGRAM, source, 3, 0))
-    assert words_of(specs.count_command(PROGRAM, source, 3, 1.5))[-2:] == ["--delay", "1.5"]
 
 
 @pytest.mark.parametrize(("commands", "exit_code"), [(["false", "true"], 1), (["false | cat"], 1)])
@@ -88,9 +84,8 @@ def test_start_task_needs_no_elevation() -> None:
 
 def test_batch_tasks_run_as_the_user_of_the_start_task() -> None:
     """Batch tasks can read what the start task copied: both are the pool's plain user."""
-    source = InputFile(Path(), "a", "t")
     start = specs.start_task(PROGRAM, "https://url", PoolSettings()).as_dict()
-    task = specs.batch_task(source, "https://in", "https://out", 3, JobSettings()).as_dict()
+    task = specs.batch_task(planned(), url_of, "https://out", JobSettings()).as_dict()
 
     assert task["userIdentity"] == start["userIdentity"]
     assert task["userIdentity"]["autoUser"]["scope"] == "pool"
@@ -124,17 +119,11 @@ def test_job_does_not_end_by_itself_yet(run: Run) -> None:
 
 def test_sas_is_on_no_command_line() -> None:
     """The container's SAS is where only the service and the node see it."""
-    task = specs.batch_task(
-        InputFile(Path(), "a.txt", "topNtask0"),
-        "https://in?sig=read",
-        "https://out?sig=write",
-        3,
-        JobSettings(),
-    )
+    task = specs.batch_task(planned(), url_of, "https://out?sig=write", JobSettings())
 
     assert "sig=" not in task.command_line
     assert task.resource_files is not None
-    assert task.resource_files[0].http_url == "https://in?sig=read"
+    assert task.resource_files[0].http_url == "https://in/a.txt?sig=read"
 
 
 def test_limits_of_a_batch_task() -> None:
@@ -142,7 +131,7 @@ def test_limits_of_a_batch_task() -> None:
     settings = JobSettings(
         max_task_retry_count=4, batch_task_max_wall_clock_time_s=5, retention_time_s=6
     )
-    task = specs.batch_task(InputFile(Path(), "a", "t"), "https://in", "https://out", 3, settings)
+    task = specs.batch_task(planned(), url_of, "https://out", settings)
 
     assert task.constraints is not None
     assert task.constraints.max_task_retry_count == 4
@@ -152,9 +141,4 @@ def test_limits_of_a_batch_task() -> None:
 
 def test_chunks_are_all_items_in_order() -> None:
     """Chunks hold at most the size asked for, and together everything."""
-    sources = [InputFile(Path(), str(number), f"topNtask{number}") for number in range(7)]
-
-    cut = list(specs.chunks(sources, 3))
-
-    assert [len(chunk) for chunk in cut] == [3, 3, 1]
-    assert [source for chunk in cut for source in chunk] == sources
+    assert list(specs.chunks(range(7), 3)) == [range(3), range(3, 6), range(6, 7)]
