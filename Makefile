@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := install --quiet --require-hashes
 
-.PHONY: help run test test-crashes test-az test-clients test-accelerator test-browser check fix local-azure accelerator lock clean
+.PHONY: help run test test-crashes test-az test-clients test-accelerator test-browser check fix local-azure accelerator benchmark-words lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,15 +50,18 @@ local-azure: $(VENV)/.run node_modules/.installed ## Azurite and the Batch emula
 accelerator: $(VENV)/.accelerator ## the node program's optional C kernel, for x86-64 and aarch64
 	$(BIN)/python tasks_node/accelerator/build.py
 
+benchmark-words: $(VENV)-benchmarks/.installed ## how fast the node program counts, beside DuckDB, polars and others
+	$(VENV)-benchmarks/bin/python -m benchmarks.word_count $(ARGS)
+
 lock: ## renew requirements/*.txt and package-lock.json (needs uv)
-	for group in setup node old-client accelerator; do uv pip compile --group $$group $(UV_FLAGS) -o requirements/$$group.txt; done
+	for group in setup node old-client accelerator benchmarks; do uv pip compile --group $$group $(UV_FLAGS) -o requirements/$$group.txt; done
 	uv pip compile pyproject.toml $(UV_FLAGS) -o requirements/run.txt
 	uv pip compile pyproject.toml --group dev --constraint requirements/run.txt $(UV_FLAGS) -o requirements/dev.txt
 	npm install --package-lock-only --omit-lockfile-registry-resolved=true
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean: ## remove what make has made
-	rm -rf $(VENV) $(VENV)-old node_modules
+	rm -rf $(VENV) $(VENV)-old $(VENV)-benchmarks node_modules
 
 $(VENV)/.setup: requirements/setup.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -78,6 +81,11 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 $(VENV)-old/.installed: requirements/old-client.txt
 	$(PYTHON) -m venv $(VENV)-old
 	$(VENV)-old/bin/python -m pip --disable-pip-version-check $(LOCKED) -r $<
+	touch $@
+
+$(VENV)-benchmarks/.installed: requirements/benchmarks.txt
+	$(PYTHON) -m venv $(VENV)-benchmarks
+	$(VENV)-benchmarks/bin/python -m pip --disable-pip-version-check $(LOCKED) -r $<
 	touch $@
 
 $(VENV)/.accelerator: requirements/accelerator.txt $(VENV)/.setup

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.test_node_program import assert_refused, run_program, words_of
 from tests.unit.test_node_program_upload import BlobService, service
-from tests.unit.test_node_program_words import random_text, reference_count
+from tests.unit.test_node_program_words import random_text, reference_count, top_words
 
 __all__ = ["service"]
 
@@ -151,3 +151,17 @@ def test_counts_are_uploaded_before_the_output(tmp_path: Path, service: BlobServ
     names = [request.target.partition("?")[0] for request in service.requests]
     assert names == ["/account/output/c.gz", "/account/output/stdin_OUTPUT.txt"]
     assert service.requests[0].body == (tmp_path / "c.gz").read_bytes()
+
+
+def test_counts_and_output_of_runs_agree(tmp_path: Path) -> None:
+    """What went to runs on disk stands in both files: all of it in one, the most in the other."""
+    words = top_words.Words(tmp_path / "runs", most_weight=2)
+    for word in "bacbdaecfghi":
+        words.add(Counter({word.encode(): 1}))
+    targets = top_words.Targets(tmp_path / "out", tmp_path / "counts.gz")
+
+    top_words.write(words, top_words.DEFINITIONS["unicode"], 3, targets)
+
+    expected = Counter("bacbdaecfghi")
+    assert parse(targets.counts) == sorted(expected.items())
+    assert words_of(targets.output) == [("a", 2), ("b", 2), ("c", 2)]

@@ -172,7 +172,6 @@ def test_two_inputs_never_write_the_same_file(tmp_path: Path) -> None:
     [
         ("--filepath", "-", "--bundle", "b.tar"),
         ("--manifest", "m.jsonl", "--output", "out"),
-        ("--manifest", "m.jsonl", "--counts", "c.gz"),
         ("--manifest", "m.jsonl", "--filepath", "-"),
         ("--manifest", "m.jsonl", "--processes", "0"),
     ],

@@ -208,16 +208,30 @@ def test_the_quota_of_the_control_group_is_read(
 
 def test_a_process_that_is_killed_is_reported() -> None:
     """A process that ends without its result, as for want of memory, is an internal error."""
-    with pytest.raises(top_words.Refusal, match="was killed") as caught:
-        list(top_words.in_processes(lambda _: os.kill(os.getpid(), signal.SIGKILL), [0]))
+    with (
+        top_words.in_processes(lambda _: os.kill(os.getpid(), signal.SIGKILL), [0]) as children,
+        pytest.raises(top_words.Refusal, match="was killed") as caught,
+    ):
+        children[0].result()
 
     assert caught.value.exit_code == 70
 
 
 def test_a_defect_in_a_process_is_told_without_its_text() -> None:
     """What goes wrong in a process is named by type and line, as it is in the program itself."""
-    with pytest.raises(top_words.Refusal, match=r"internal error: KeyError at \S.*:\d+$"):
-        list(top_words.in_processes(lambda number: os.environ[f"sig=secret{number}"], [0]))
+    with (
+        top_words.in_processes(lambda number: os.environ[f"sig=secret{number}"], [0]) as children,
+        pytest.raises(top_words.Refusal, match=r"internal error: KeyError at \S.*:\d+$"),
+    ):
+        children[0].result()
+
+
+def test_processes_that_still_run_at_the_end_are_stopped() -> None:
+    """When the work is given up, nothing goes on in the background."""
+    with top_words.in_processes(lambda _: signal.pause(), [0, 1]) as children:
+        pids = [child.pid for child in children]
+
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="affinity is Linux's")
