@@ -5,12 +5,15 @@ from typing import Any, ClassVar, Self
 
 from azure.batch import BatchClient
 from azure.core.credentials import AzureNamedKeyCredential, TokenCredential
-from azure.identity import DefaultAzureCredential
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
 from blocks import environment
-from blocks.checks import checked_endpoint, checked_key, checked_name
+from blocks.catalog import LOGO_URL
+from blocks.checks import check_one_way, checked_endpoint, checked_key, checked_name
+from blocks.clouds import cloud_of
+from blocks.connection import connection_errors
+from blocks.entra import EntraSignIn
 from blocks.loading import load_named
 from blocks.transport import TIMEOUTS, RepeatEveryMethod
 
@@ -19,12 +22,13 @@ class AzureBatchCredentials(CredentialsBlock):
     """An Azure Batch account: name, endpoint and key; without a key Entra ID is used.
 
     Example:
-        Load a stored account and list its pools:
+        Load a stored account, find out whether it can be used, and list its pools:
 
         ```python
         from blocks import AzureBatchCredentials
 
         credentials = AzureBatchCredentials.load("BLOCK_NAME")
+        credentials.check_connection()
         with credentials.get_client() as client:
             pools = [pool.id for pool in client.list_pools()]
         ```
@@ -36,6 +40,7 @@ class AzureBatchCredentials(CredentialsBlock):
     _block_type_name: ClassVar[str | None] = "Azure Batch Credentials"
     _block_type_slug: ClassVar[str | None] = "azure-batch-credentials"
     _description: ClassVar[str | None] = "An Azure Batch account: endpoint, and key or Entra ID."
+    _logo_url: ClassVar[Any] = LOGO_URL
     _documentation_url: ClassVar[Any] = "https://learn.microsoft.com/azure/batch/"
 
     account_name: str = Field(title="Account name", description="Name of the Batch account.")
@@ -43,19 +48,25 @@ class AzureBatchCredentials(CredentialsBlock):
         title="Endpoint",
         description="URL of the Batch account, such as https://NAME.REGION.batch.azure.com.",
     )
-    key: SecretStr | None = Field(
-        default=None,
+    key: SecretStr = Field(
+        default=SecretStr(""),
         title="Key",
-        description="Account key in base64; without it azure-identity signs in (Entra ID).",
+        description="Account key in base64; without it Entra ID signs in.",
+    )
+    sign_in: EntraSignIn = Field(
+        default_factory=EntraSignIn,
+        title="Entra ID",
+        description="Who signs in where there is no key.",
     )
 
     @model_validator(mode="after")
     def check(self) -> Self:
         """Refuse parts that could never work, each with its name and its mend."""
         self.account_name = checked_name("account_name", self.account_name)
-        if self.key is not None:
+        check_one_way(key=bool(self.key), sign_in=self.sign_in.is_given)
+        if self.key:
             self.key = checked_key("key", self.key)
-        self.endpoint = checked_endpoint("endpoint", self.endpoint, has_key=self.key is not None)
+        self.endpoint = checked_endpoint("endpoint", self.endpoint, has_key=bool(self.key))
         return self
 
     def get_client(self, **_: object) -> BatchClient:
@@ -63,19 +74,32 @@ class AzureBatchCredentials(CredentialsBlock):
         return BatchClient(
             self.endpoint,
             self._credential(),
+            credential_scopes=[cloud_of(self.endpoint).batch_scope],
             per_call_policies=[RepeatEveryMethod()],
             retry_backoff_factor=0.5,
             **TIMEOUTS,
         )
 
     def _credential(self) -> AzureNamedKeyCredential | TokenCredential:
-        if self.key is None:
-            return DefaultAzureCredential()
+        if not self.key:
+            return self.sign_in.credential(self.endpoint)
         return AzureNamedKeyCredential(self.account_name, self.key.get_secret_value())
+
+    def check_connection(self) -> None:
+        """Ask for one pool, which succeeds only with the right endpoint, account and sign-in.
+
+        Raises:
+            ConnectionError: no sign-in, no answer, or one that refuses; it says what to check.
+        """
+        account = f"Batch account {self.account_name!r} at {self.endpoint}"
+        with connection_errors(account), self.get_client() as client:
+            next(iter(client.list_pools(max_results=1, select=["id"])), None)
 
     @classmethod
     def from_environment(cls, values: Mapping[str, str] | None = None) -> Self:
         """Build the block from `AZURE_BATCH_ACCOUNT`, `..._ENDPOINT` and `..._ACCESS_KEY`.
+
+        Without a key, `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET` sign in.
 
         Args:
             values: read these instead of the environment and `.env`.
@@ -84,10 +108,12 @@ class AzureBatchCredentials(CredentialsBlock):
             ValueError: a name is missing, or a value cannot work.
         """
         found = environment.read_environment() if values is None else values
+        key = environment.secret(found, environment.BATCH_KEY)
         return cls(
             account_name=environment.required(found, environment.BATCH_ACCOUNT),
             endpoint=environment.required(found, environment.BATCH_ENDPOINT),
-            key=environment.secret(found, environment.BATCH_KEY),
+            key=key,
+            sign_in=environment.sign_in(found) if not key else EntraSignIn(),
         )
 
     @classmethod

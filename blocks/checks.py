@@ -46,7 +46,7 @@ def checked_key(field: str, key: SecretStr) -> SecretStr:
     """Return an account key if it can sign; the message never shows it.
 
     Raises:
-        ValueError: the key is empty or not base64.
+        ValueError: the key is not base64, or only blanks.
     """
     text = key.get_secret_value().strip()
     try:
@@ -69,3 +69,17 @@ def checked_name(field: str, name: str) -> str:
     if not name.strip():
         raise ValueError(f"{field} is empty: give the name of the account")
     return name.strip()
+
+
+def check_one_way(**ways: bool) -> None:
+    """Refuse two ways to sign in at once: which one counts would be a guess.
+
+    Args:
+        ways: by field, whether it is filled in.
+
+    Raises:
+        ValueError: more than one is.
+    """
+    given = [field for field, is_given in ways.items() if is_given]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} are ways to sign in: leave all but one empty")

@@ -7,6 +7,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
+from blocks.entra import EntraSignIn
+
 BATCH_ACCOUNT = "AZURE_BATCH_ACCOUNT"
 BATCH_ENDPOINT = "AZURE_BATCH_ENDPOINT"
 BATCH_KEY = "AZURE_BATCH_ACCESS_KEY"
@@ -14,6 +16,10 @@ STORAGE_CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
 STORAGE_ACCOUNT = "AZURE_STORAGE_ACCOUNT"
 STORAGE_ENDPOINT = "AZURE_STORAGE_BLOB_ENDPOINT"
 STORAGE_KEY = "AZURE_STORAGE_KEY"
+TENANT = "AZURE_TENANT_ID"
+CLIENT = "AZURE_CLIENT_ID"
+CLIENT_SECRET = "AZURE_CLIENT_SECRET"  # noqa: S105 - the name of a variable
+AUTHORITY_HOST = "AZURE_AUTHORITY_HOST"
 
 
 def read_environment() -> dict[str, str]:
@@ -28,9 +34,9 @@ def read_env_file(path: Path) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(path).items() if value}
 
 
-def secret(values: Mapping[str, str], name: str) -> SecretStr | None:
-    """Return one value wrapped against display, None if it is not set."""
-    return SecretStr(values[name]) if values.get(name) else None
+def secret(values: Mapping[str, str], name: str) -> SecretStr:
+    """Return one value wrapped against display, empty if it is not set."""
+    return SecretStr(values.get(name, ""))
 
 
 def required(values: Mapping[str, str], name: str) -> str:
@@ -45,3 +51,22 @@ def required(values: Mapping[str, str], name: str) -> str:
             "or name a saved block (python -m blocks save NAME)"
         )
     return values[name]
+
+
+def sign_in(values: Mapping[str, str]) -> EntraSignIn:
+    """Return who signs in, by the variables of azure-identity, which does not read `.env` itself.
+
+    A tenant without a secret is a certificate or a workload identity: azure-identity finds those.
+
+    Raises:
+        ValueError: a service principal is not complete.
+    """
+    authority_host = values.get(AUTHORITY_HOST, "")
+    if values.get(TENANT) and not values.get(CLIENT_SECRET):
+        return EntraSignIn(authority_host=authority_host)
+    return EntraSignIn(
+        tenant_id=values.get(TENANT, ""),
+        client_id=values.get(CLIENT, ""),
+        client_secret=secret(values, CLIENT_SECRET),
+        authority_host=authority_host,
+    )

@@ -1,10 +1,11 @@
 """The blocks: what they refuse, and what they read."""
 
 import base64
+import json
 from pathlib import Path
 
+import prefect
 import pytest
-from azure.core.credentials import AzureNamedKeyCredential
 from prefect.blocks.core import Block
 from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 from pydantic import SecretStr
@@ -39,8 +40,11 @@ class TestStandards(BlockStandardTestSuite):
         return block
 
     def test_has_a_valid_image(self, block: type[Block]) -> None:
-        """Blocks without a logo show Prefect's; nothing is fetched for them."""
-        assert block.get_block_type_slug()
+        """The logo is that of Prefect's own Azure blocks; no picture is fetched to see it."""
+        catalog = Path(prefect.__file__).parent / "server/collection_blocks_data.json"
+        types = json.loads(catalog.read_text())["collections"]["prefect-azure"]["block_types"]
+
+        assert block._logo_url == types["azure-blob-storage-credentials"]["logo_url"]
 
 
 @pytest.mark.parametrize(
@@ -50,10 +54,10 @@ class TestStandards(BlockStandardTestSuite):
         ({"endpoint": "acc.batch.azure.com"}, "endpoint .* is no URL"),
         ({"endpoint": "ftp://acc"}, "endpoint .* is no URL"),
         ({"endpoint": "http://acc.batch.azure.com"}, "endpoint .* plain http to another machine"),
-        ({"endpoint": "http://127.0.0.1:1", "key": None}, "Entra ID needs https"),
+        ({"endpoint": "http://127.0.0.1:1", "key": ""}, "Entra ID needs https"),
         ({"key": "not base64!"}, "key is not base64"),
         ({"key": "c2Vj\ncmV0cw"}, "key is not base64"),
-        ({"key": ""}, "key is empty"),
+        ({"key": " "}, "key is empty"),
     ],
 )
 def test_wrong_part_of_a_batch_account(changes: dict[str, str], message: str) -> None:
@@ -148,10 +152,3 @@ def test_connection_string() -> None:
     """A connection string is enough by itself."""
     with AzureStorageCredentials(connection_string=SecretStr(CONNECTION)).get_client() as client:
         assert client.account_name == "acc"
-
-
-def test_without_key_entra_id_signs_in() -> None:
-    """A Batch account without a key gets azure-identity's credential."""
-    block = AzureBatchCredentials(account_name="acc", endpoint="https://acc")
-
-    assert not isinstance(block._credential(), AzureNamedKeyCredential)
