@@ -2,11 +2,14 @@
 
 The subflow runs in the flow's `finally`. A run that is cancelled from the UI or crashes has the
 hooks as well, called by the worker if the flow's process is gone; they find nothing if the
-subflow has done its work.
+subflow has done its work. Whoever cleans up has the run's heartbeat: of a run that another process
+has taken over, nothing is deleted.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +18,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.logging import get_run_logger
 from prefect.logging.loggers import flow_run_logger
 
-from flows.errors import CleanUpIncomplete, PipelineError
-from flows.runs import Run, new_run
+from flows.errors import HeartbeatLost, PipelineError, RunIsAlive, RunTakenOver, ServiceError
+from flows.heartbeat import Heartbeat
+from flows.runs import EVERY_ATTEMPT, Run, new_run, run_id_of
 from flows.services import Services, open_services, step
 from flows.settings import CleanUpPolicy, JobSettings, Outcome
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
@@ -97,72 +101,129 @@ def clean_up(
 def cleaned_up(
     services: Services,
     run: Run,
+    heartbeat: Heartbeat,
     policy: CleanUpPolicy,
-    batch_credentials: str | None,
-    storage_credentials: str | None,
+    block_names: tuple[str | None, str | None],
 ) -> Iterator[None]:
     """Run the clean-up after the block, however it is left; what it raised stays the error.
 
     Args:
         services: clients that are open already, for a clean-up without Prefect's server.
         run: whose resources.
+        heartbeat: says which attempts there are, and whether the run is still this process's.
         policy: what is deleted when.
-        batch_credentials: name of a saved block; without one the environment is used.
-        storage_credentials: name of a saved block; without one the environment is used.
+        block_names: saved blocks of Batch and storage; without one the environment is used.
 
     Raises:
         CleanUpIncomplete: the block did its work, and something is left that should not be.
+        RunTakenOver: the block did its work, and another process has the run.
     """
-    names = (batch_credentials, storage_credentials)
     try:
         yield
+    except (RunIsAlive, RunTakenOver):
+        heartbeat.stop()
+        raise
     except BaseException as error:
         outcome = Outcome.FAILED if isinstance(error, Exception) else Outcome.CANCELLED
         try:
-            _clean_up_anyhow(services, run, outcome, policy, names)
+            ending = settle(run, heartbeat, outcome, policy)
+            error.add_note(ending.told)
+            _clean_up_anyhow(services, ending, policy, block_names)
         except Exception as left:  # noqa: BLE001 - told with the first error, which is raised
             error.add_note(f"clean-up: {left}")
         raise
-    _clean_up_anyhow(services, run, Outcome.SUCCEEDED, policy, names)
+    ending = settle(run, heartbeat, Outcome.SUCCEEDED, policy)
+    _clean_up_anyhow(services, ending, policy, block_names)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a clean-up has to go by.
+
+    Attributes:
+        run: whose resources, up to which attempt.
+        outcome: how the run ended, as far as its resources are concerned.
+        told: what is kept, until when, and how to go on.
+    """
+
+    run: Run
+    outcome: Outcome
+    told: str
+
+
+def settle(run: Run, heartbeat: Heartbeat, outcome: Outcome, policy: CleanUpPolicy) -> Settled:
+    """Stop the heartbeat, and say in it what becomes of the run, before anything is deleted.
+
+    Raises:
+        RunTakenOver: another process has the run.
+    """
+    heartbeat.stop()
+    if not heartbeat.is_held and not heartbeat.follow():
+        # It never had a heartbeat, so there is nothing yet that would be evidence.
+        return Settled(run.in_attempt(EVERY_ATTEMPT), Outcome.CANCELLED, "it had no heartbeat")
+    run = run.in_attempt(heartbeat.attempt)
+    return Settled(run, outcome, _settle_held(run, heartbeat, outcome, policy))
+
+
+def _settle_held(run: Run, heartbeat: Heartbeat, outcome: Outcome, policy: CleanUpPolicy) -> str:
+    until = min(datetime.now(UTC) + timedelta(seconds=policy.keep_s), run.delete_after)
+    is_kept = wanted(policy, outcome) != Kinds()
+    try:
+        if is_kept:
+            heartbeat.keep(until)
+        else:
+            heartbeat.make_sure()
+    except (HeartbeatLost, ServiceError) as error:
+        # If somebody else had the run, that would be another error.
+        return f"at the end of the run its heartbeat could not be written: {error}"
+    if not is_kept:
+        return f"nothing of run {run.name} is kept"
+    return (
+        f"run {run.name} is kept until {until:%Y-%m-%d %H:%M} UTC; to go on with it, retry the "
+        f"flow run in Prefect, or run the same again with resume={run.name} (--resume {run.name})"
+    )
 
 
 def _clean_up_anyhow(
     services: Services,
-    run: Run,
-    outcome: Outcome,
+    ending: Settled,
     policy: CleanUpPolicy,
-    names: tuple[str | None, str | None],
+    block_names: tuple[str | None, str | None],
 ) -> None:
+    get_run_logger().info(ending.told)
     try:
-        clean_up(run, outcome, policy, *names)
+        clean_up(ending.run, ending.outcome, policy, *block_names)
     except PipelineError:
         raise
     except Exception:
         # A subflow needs Prefect's server; nodes cost money without it too.
-        _delete(services, run, policy, outcome)
+        _delete(services, ending.run, policy, ending.outcome)
         raise
 
 
 def clean_up_after(
     flow: Flow[..., Any],  # noqa: ARG001 - Prefect's signature
     flow_run: FlowRun,
-    state: State[Any],  # noqa: ARG001 - Prefect's signature
+    state: State[Any],
 ) -> None:
-    """Prefect's hook for cancelled and crashed runs: delete everything but what is never deleted.
+    """Prefect's hook for cancelled and crashed runs; a crashed one counts as failed.
 
     Raises:
         CleanUpIncomplete: something is left that should not be.
     """
-    parameters = flow_run.parameters
-    policy = CleanUpPolicy.model_validate(parameters.get("clean_up") or {})
-    run = new_run(UUID(str(flow_run.id)), max(flow_run.run_count, 1), JobSettings(), policy)
-    names = (parameters.get("batch_credentials"), parameters.get("storage_credentials"))
+    given = flow_run.parameters
+    policy = CleanUpPolicy.model_validate(given.get("clean_up") or {})
+    job = JobSettings.model_validate(given.get("job") or {})
+    holder = UUID(str(flow_run.id))
+    run = new_run(run_id_of(given["resume"]) if given.get("resume") else holder, 0, job, policy)
+    outcome = Outcome.FAILED if state.is_crashed() else Outcome.CANCELLED
     logger = flow_run_logger(flow_run)
+    names = (given.get("batch_credentials"), given.get("storage_credentials"))
     with open_services(*names) as services:
-        kinds = wanted(policy, Outcome.CANCELLED)
         try:
-            deleted = delete_leftovers(services, run, kinds, policy.timeout_s, SETTLE_S)
-        except CleanUpIncomplete:
+            ending = settle(run, Heartbeat(services.blobs, run, holder), outcome, policy)
+            deleted = _delete(services, ending.run, policy, ending.outcome)
+        except PipelineError:
             logger.exception("clean-up after the end of the run")
             raise
-    logger.info("clean-up after the end of the run: deleted %s", _listed(deleted))
+    logger.info("after the end of the run: deleted %s; %s", _listed(deleted), ending.told)

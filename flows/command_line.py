@@ -8,23 +8,29 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 from cyclopts.validators import Number
+from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from flows.errors import ConfigurationError
 from flows.inputs import find_inputs
-from flows.settings import JobSettings, PoolSettings
+from flows.options import BatchTaskOptions, NodeOptions, SelectionOptions
+from flows.summary import TOTAL_TITLE, table_rows
 
 if TYPE_CHECKING:
-    from flows.work import WordCounts
+    from flows.work import Result
 
 PREFECT_DEFAULTS = {
     # A cold start of Prefect's own server takes 20 s and more.
@@ -33,6 +39,12 @@ PREFECT_DEFAULTS = {
     "DO_NOT_TRACK": "1",
 }
 ENGINE_MODULES = frozenset({"flow_engine", "task_engine"})
+ACCOUNTS = Group("Accounts", sort_key=1)
+NO_SELECTION = SelectionOptions()
+DEFAULT_NODES = NodeOptions()
+DEFAULT_BATCH_TASKS = BatchTaskOptions()
+# Of more inputs nobody reads a table on a terminal.
+MOST_INPUTS = 20
 FAILED = 1
 STOPPED_BY_CTRL_C = 130
 
@@ -49,39 +61,35 @@ def count(  # noqa: PLR0913 - these are the options of the command
     *inputs: str,
     num_words: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
     output_dir: str = "results",
-    local: Annotated[bool, Parameter(negative=())] = False,
-    batch_credentials: str | None = None,
-    storage_credentials: str | None = None,
-    nodes: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
-    vm_size: str = "standard_d2s_v5",
-    node_program: Path | None = None,
-    start_task_command: str | None = None,
-    delay: Annotated[float, Parameter(validator=Number(gte=0))] = 0,
+    selection: SelectionOptions = NO_SELECTION,
+    plan: Annotated[bool, Parameter(negative=())] = False,
+    resume: str | None = None,
+    local: Annotated[bool, Parameter(negative=(), group=ACCOUNTS)] = False,
+    batch_credentials: Annotated[str | None, Parameter(group=ACCOUNTS)] = None,
+    storage_credentials: Annotated[str | None, Parameter(group=ACCOUNTS)] = None,
+    nodes: NodeOptions = DEFAULT_NODES,
+    batch_tasks: BatchTaskOptions = DEFAULT_BATCH_TASKS,
 ) -> None:
-    """Print the most frequent words of files, counted on Azure Batch, one batch task a file.
+    """Print the most frequent words of files, counted on Azure Batch.
 
     Args:
-        inputs: Files, folders (their text files) and globs.
+        inputs: Files, folders (their text files) and globs; text in Blob Storage as
+            `az://container/prefix`.
         num_words: How many words of each file.
         output_dir: Folder for outputs and logs.
+        selection: Which files are counted.
+        plan: Say what would be created and what it could cost, and stop.
+        resume: Go on with a run that failed or died: its name `tw-...` or its flow run's id.
         local: Start Azure Batch and Blob Storage on this machine, and use them.
         batch_credentials: Saved block of the Batch account; default: environment, then .env.
         storage_credentials: Saved block of the storage account; default: environment, then .env.
-        nodes: How many nodes.
-        vm_size: Their size.
-        node_program: Python file to run on the nodes instead of the word counter.
-        start_task_command: Bash command that each node runs first.
-        delay: Seconds that each batch task waits before it works.
+        nodes: The nodes.
+        batch_tasks: The batch tasks.
     """
-    find_inputs(inputs)
+    settings = checked_settings(selection, nodes, batch_tasks)
+    find_inputs(inputs, settings["selection"])
     if local and (batch_credentials or storage_credentials):
         raise ConfigurationError("--local brings its own accounts: give no credentials with it")
-    pool = PoolSettings(
-        dedicated_nodes=nodes, vm_size=vm_size, start_task_command=start_task_command
-    )
-    job = JobSettings(delay_s=delay)
-    if node_program is not None:
-        job = job.model_copy(update={"node_program": str(node_program.absolute())})
     for name, value in PREFECT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     began = datetime.now().astimezone()
@@ -92,10 +100,37 @@ def count(  # noqa: PLR0913 - these are the options of the command
         with explained(local=local), open_services(batch_credentials, storage_credentials):
             pass
         show_steps_only()
-        result = top_words(
-            list(inputs), num_words, output_dir, batch_credentials, storage_credentials, pool, job
-        )
-    print_table(result.words, began)
+        with shown_progress():
+            result = top_words(
+                list(inputs),
+                num_words,
+                output_dir,
+                batch_credentials,
+                storage_credentials,
+                **settings,
+                plan_only=plan,
+                resume=resume,
+            )
+    print_result(result, began, output_dir)
+
+
+def checked_settings(
+    selection: SelectionOptions, nodes: NodeOptions, batch_tasks: BatchTaskOptions
+) -> dict[str, Any]:
+    """Return the settings that options stand for, by the flow's parameters.
+
+    Raises:
+        ConfigurationError: they cannot work together.
+    """
+    try:
+        return {
+            "selection": selection.settings(),
+            "pool": nodes.settings(),
+            "job": batch_tasks.settings(),
+        }
+    except ValidationError as error:
+        told = (item["msg"].removeprefix("Value error, ") for item in error.errors())
+        raise ConfigurationError("; ".join(told)) from error
 
 
 @contextmanager
@@ -142,18 +177,52 @@ def show_steps_only() -> None:
         handler.addFilter(lambda record: record.module not in ENGINE_MODULES)
 
 
-def print_table(words: Mapping[str, "WordCounts"], began: datetime) -> None:
-    """Print one row per input and word, and from when to when it all took."""
-    from flows.steps.report import table_rows  # noqa: PLC0415 - imports Prefect
+@contextmanager
+def shown_progress() -> Iterator[None]:
+    """Show how far the batch tasks are as a bar, if standard error is a terminal."""
+    from flows.steps.progress import Progress, on_progress  # noqa: PLC0415 - imports Prefect
 
-    table = Table("Input", "Word", "Count")
-    for row in table_rows(words):
-        table.add_row(*map(str, row.values()))
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with ProgressBar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        level = bar.add_task("batch tasks", total=None)
+
+        def show(progress: Progress) -> None:
+            """Move the bar."""
+            words = f"batch tasks ({progress.running} running, {progress.failed} failed)"
+            bar.update(level, completed=progress.completed, total=progress.total, description=words)
+
+        token = on_progress.set(show)
+        try:
+            yield
+        finally:
+            on_progress.reset(token)
+
+
+def print_result(result: "Result", began: datetime, output_dir: str) -> None:
+    """Print the plan, or one row per input and word, and from when to when it all took."""
     console = Console(highlight=False)
+    if result.plan:
+        table = Table("Would create", "", show_header=False)
+        for title, value in result.plan.items():
+            table.add_row(title, escape(value))
+        console.print(table)
+        return
+    table = Table("Input", "Word", "Count")
+    shown = dict(islice(result.words.items(), MOST_INPUTS))
+    total = {} if result.total is None else {TOTAL_TITLE: result.total}
+    for row in table_rows(total | shown):
+        table.add_row(*(escape(str(value)) for value in row.values()))
     console.print(table)
+    if len(shown) < len(result.words):
+        left_out = len(result.words) - len(shown)
+        console.print(f"and {left_out} inputs more: see {Path(output_dir) / 'results.csv'}")
     ended = datetime.now().astimezone()
     console.print(
-        f"{len(words)} inputs; {began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S}, "
+        f"{len(result.words)} inputs; {began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S}, "
         f"{(ended - began).total_seconds():.1f} s"
     )
 

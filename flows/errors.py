@@ -2,20 +2,28 @@
 
 PipelineError
 ├── ConfigurationError      a setting or credential that can never work
-│   └── BadInput            an input that cannot be counted
+│   ├── BadInput            an input that cannot be counted
+│   └── BatchTaskTooLarge   a batch task has more files than the service takes in one call
 ├── ServiceError            a service refused a call, or could not be reached
 │   └── BatchTasksRefused   some batch tasks of a collection were not taken
 ├── NotOwned                a resource of our name belongs to another run
+├── RunLost                 this process may not go on with the run
+│   ├── HeartbeatLost       its heartbeat is gone, or could not be written for too long
+│   ├── RunTakenOver        another process lives from the run; nothing of it is deleted
+│   └── RunIsAlive          the run to resume is at work, or was a moment ago
 ├── PoolError
 │   ├── PoolResizeFailed    the pool cannot grow
 │   ├── StartTaskFailed     a node's start task failed
 │   ├── NodeUnusable        a node broke
-│   └── NodesNotReady       no node was ready in time
+│   ├── NodesNotReady       no node was ready in time
+│   └── NothingRuns         several causes, or one that only a person can end
 ├── BatchTaskError
+│   ├── SubmissionTimedOut  batch tasks were not taken in time
 │   ├── BatchTasksFailed    batch tasks ended without success
 │   ├── BatchTasksTimedOut  batch tasks did not end in time
 │   └── JobEnded            the job ended before its batch tasks
 ├── OutputMissing           a batch task succeeded without its output
+├── OutputDamaged           an archive of outputs is not what the node program makes
 ├── OutputUnreadable        an output is not in the node program's format
 └── CleanUpIncomplete       something could not be deleted
 """
@@ -25,6 +33,8 @@ PipelineError
 import re
 from collections.abc import Mapping, Sequence
 
+STDERR_LINES = 20
+MOST_NAMES = 10
 SIGNATURE = re.compile(r"(?i)\b(sig=)[^&\s\"'<>]+")
 
 ADVICE = {
@@ -35,6 +45,10 @@ ADVICE = {
     "ActiveJobAndScheduleQuotaReached": "delete or terminate jobs, or ask for a larger quota",
     "AccountCoreQuotaReached": "lower pool.dedicated_nodes or pool.vm_size, or ask for more cores",
     "AccountLowPriorityCoreQuotaReached": "ask for a larger quota of spot cores",
+    "AutoScalingFormulaSyntaxError": "mend pool.autoscale_formula",
+    "AutoScalingFormulaTooLong": "shorten pool.autoscale_formula",
+    "InvalidAutoScalingSettings": "mend pool.autoscale_formula",
+    "JobCompleted": "the job has ended: raise job.max_wall_clock_time_s if it ran out of time",
     "AllocationFailed": "try another pool.vm_size or region, or later",
     "AllocationTimedout": "raise pool.allocation_timeout_s, or try another pool.vm_size",
     "PoolNotFound": "somebody else deleted the pool: run again",
@@ -65,6 +79,22 @@ class ConfigurationError(PipelineError):
 
 class BadInput(ConfigurationError):
     """An input cannot be counted: absent, unreadable or not text."""
+
+
+class BatchTaskTooLarge(ConfigurationError):
+    """A batch task alone is larger than the service takes in one call."""
+
+    def __init__(self, batch_task_id: str, num_files: int, num_inputs: int) -> None:
+        super().__init__(batch_task_id, num_files, num_inputs)
+
+    def __str__(self) -> str:
+        """Name the batch task and what to lower."""
+        batch_task_id, num_files, num_inputs = self.args
+        return (
+            f"batch task {batch_task_id} ({num_files} files for {num_inputs} inputs) is larger "
+            "than the service takes in one call: lower job.files_per_batch_task, or shorten the "
+            "names of the inputs"
+        )
 
 
 class ServiceError(PipelineError):
@@ -99,6 +129,53 @@ class NotOwned(PipelineError):
         """Say which resource."""
         kind, name = self.args
         return f"{kind} {name} exists and is not of this run: delete it or rename it"
+
+
+class RunLost(PipelineError):
+    """This process may not go on with the run."""
+
+
+class HeartbeatLost(RunLost):
+    """The run's heartbeat is gone, or could not be written for too long."""
+
+    def __init__(self, run: str, reason: str) -> None:
+        super().__init__(run, reason)
+
+    def __str__(self) -> str:
+        """Say what became of the heartbeat."""
+        run, reason = self.args
+        return f"run {run} lost its heartbeat, so it stops here: {reason}"
+
+
+class RunTakenOver(RunLost):
+    """Another process lives from the run."""
+
+    def __init__(self, run: str, flow_run_id: str) -> None:
+        super().__init__(run, flow_run_id)
+
+    def __str__(self) -> str:
+        """Say who has it."""
+        run, flow_run_id = self.args
+        return (
+            f"flow run {flow_run_id} has taken over run {run}: this one stops and deletes nothing; "
+            "look there for the results"
+        )
+
+
+class RunIsAlive(RunLost):
+    """The run to resume is at work, or was a moment ago."""
+
+    def __init__(self, run: str, flow_run_id: str, age_s: float, limit_s: float) -> None:
+        super().__init__(run, flow_run_id, age_s, limit_s)
+
+    def __str__(self) -> str:
+        """Say who has it, and when it can be taken."""
+        run, flow_run_id, age_s, limit_s = self.args
+        return (
+            f"run {run} is alive: flow run {flow_run_id} had a heartbeat {age_s:.0f} s ago; cancel "
+            f"that one, or resume when it has been silent for {limit_s:g} s "
+            f"(its clean_up.heartbeat_limit_s), at the earliest in {max(limit_s - age_s, 1):.0f} s"
+        )
 
 
 class PoolError(PipelineError):
@@ -148,33 +225,67 @@ class NodeUnusable(PoolError):
 class NodesNotReady(PoolError):
     """No node was ready in time."""
 
-    def __init__(self, pool_id: str, timeout_s: float, states: Mapping[str, int]) -> None:
-        super().__init__(pool_id, timeout_s, dict(states))
+    def __init__(
+        self, pool_id: str, timeout_s: float, states: Mapping[str, int], why: Sequence[str] = ()
+    ) -> None:
+        super().__init__(pool_id, timeout_s, dict(states), tuple(why))
 
     def __str__(self) -> str:
-        """Say how long was waited and what the nodes were doing."""
-        pool_id, timeout_s, states = self.args
+        """Say how long was waited, what the nodes were doing, and why."""
+        pool_id, timeout_s, states, why = self.args
         seen = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
+        causes = "".join(f"; {cause}" for cause in why)
         return (
-            f"no node of pool {pool_id} was ready for {timeout_s:g} s (nodes: {seen}); "
-            "raise pool.allocation_timeout_s"
+            f"no node of pool {pool_id} was ready for {timeout_s:g} s (nodes: {seen}){causes}; "
+            "raise pool.allocation_timeout_s if it needs more time"
         )
+
+
+class NothingRuns(PoolError):
+    """Batch tasks wait, and nothing that the service does by itself will let them run."""
+
+    def __init__(self, pool_id: str, causes: Sequence[str]) -> None:
+        super().__init__(pool_id, tuple(causes))
+        self.causes = tuple(causes)
+
+    def __str__(self) -> str:
+        """Say why."""
+        pool_id, causes = self.args
+        return f"nothing runs on pool {pool_id}: {'; '.join(causes)}"
 
 
 class BatchTaskError(PipelineError):
     """The batch tasks did not do their work."""
 
 
+class SubmissionTimedOut(BatchTaskError):
+    """Batch tasks were not taken in time."""
+
+    def __init__(
+        self, job_id: str, num_taken: int, num_planned: int, timeout_s: float, reason: str
+    ) -> None:
+        super().__init__(job_id, num_taken, num_planned, timeout_s, reason)
+
+    def __str__(self) -> str:
+        """Say how many are in, what the service said last, and how to go on."""
+        job_id, num_taken, num_planned, timeout_s, reason = self.args
+        return (
+            f"job {job_id} has {num_taken} of {num_planned} batch tasks after {timeout_s:g} s "
+            f"({reason}); raise job.submission_timeout_s, or run again when the service answers"
+        )
+
+
 class BatchTasksFailed(BatchTaskError):
     """Batch tasks ended without success."""
 
-    def __init__(self, failures: Sequence[str]) -> None:
-        super().__init__(tuple(failures))
-        self.failures = tuple(failures)
+    def __init__(self, num_failed: int, causes: Sequence[str], report: str) -> None:
+        super().__init__(num_failed, tuple(causes), report)
 
     def __str__(self) -> str:
-        """Show input, exit code and last lines of stderr of each."""
-        return f"{len(self.failures)} batch task(s) failed:\n" + "\n".join(self.failures)
+        """Show inputs, exit code and last lines of stderr by cause, and where all of them are."""
+        num_failed, causes, report = self.args
+        told = [f"{num_failed} batch task(s) failed:", *causes, f"all failures: {report}"]
+        return "\n".join(told)
 
 
 class BatchTasksTimedOut(BatchTaskError):
@@ -188,7 +299,7 @@ class BatchTasksTimedOut(BatchTaskError):
         """Say what is still pending."""
         job_id, timeout_s, pending = self.args
         return (
-            f"job {job_id} was not done after {timeout_s:g} s; pending: {', '.join(pending)}; "
+            f"job {job_id} was not done after {timeout_s:g} s; pending: {few(pending)}; "
             "raise job.max_wall_clock_time_s"
         )
 
@@ -204,35 +315,41 @@ class JobEnded(BatchTaskError):
         """Say why the job ended and what was pending."""
         job_id, reason, pending = self.args
         return (
-            f"job {job_id} ended ({reason}) before batch tasks {', '.join(pending)}; "
+            f"job {job_id} ended ({reason}) before batch tasks {few(pending)}; "
             "raise job.max_wall_clock_time_s if it ran out of time"
         )
 
 
 class OutputMissing(PipelineError):
-    """Batch tasks succeeded without leaving their outputs."""
+    """Batch tasks succeeded without leaving good outputs, each time that they ran."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__(tuple(names))
-        self.names = tuple(names)
+    def __init__(self, num_lost: int, reasons: Sequence[str], report: str) -> None:
+        super().__init__(num_lost, tuple(reasons), report)
 
     def __str__(self) -> str:
-        """Name the outputs."""
+        """Say of the first ones what is wrong, and where all of them are."""
+        num_lost, reasons, report = self.args
         return (
-            f"no output {', '.join(map(repr, self.names))}, although the batch task exited 0: "
-            "the node program (job.node_program) must write and upload it"
+            f"no good output of {num_lost} batch task(s), although they exited 0: "
+            f"{'; '.join(reasons)}; the node program (job.node_program) must write and upload it; "
+            f"all failures: {report}"
         )
+
+
+class OutputDamaged(PipelineError):
+    """An archive of outputs is not what the node program makes."""
 
 
 class OutputUnreadable(PipelineError):
     """An output is not in the node program's format."""
 
-    def __init__(self, line: str) -> None:
-        super().__init__(line)
+    def __init__(self, name: str, line: str) -> None:
+        super().__init__(name, line)
 
     def __str__(self) -> str:
         """Show the line."""
-        return f"line {self.args[0]!r} of an output is no word, tab and count: see job.node_program"
+        name, line = self.args
+        return f"line {line!r} of output {name!r} is no word, tab and count: see job.node_program"
 
 
 class CleanUpIncomplete(PipelineError):
@@ -250,6 +367,17 @@ class CleanUpIncomplete(PipelineError):
             f"not gone after {timeout_s:g} s: {', '.join(left)}{why}; "
             "a deletion that was started goes on: look again later, and delete by hand what stays"
         )
+
+
+def few(names: Sequence[str]) -> str:
+    """Return a list of names for a message: the first ten, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
+
+
+def last_lines(content: bytes) -> str:
+    """Return the end of a text as it is shown in an error."""
+    return "\n".join(content.decode(errors="replace").splitlines()[-STDERR_LINES:])
 
 
 def quoted(stderr: str) -> str:

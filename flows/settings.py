@@ -52,7 +52,7 @@ class PoolSettings(Settings):
         default=100,
         title="Most nodes",
         ge=1,
-        description="A run that asks for more nodes is refused before anything is created.",
+        description="A run that asks for more is refused; an autoscale formula gets no more.",
     )
     autoscale_formula: str | None = Field(
         default=None,
@@ -64,6 +64,7 @@ class PoolSettings(Settings):
         default=None,
         title="Price of a node per hour",
         ge=0,
+        allow_inf_nan=False,
         description="In any currency; given, reports say what the nodes cost.",
     )
     image_publisher: str = Field(default="canonical", title="Image publisher")
@@ -179,6 +180,11 @@ class JobSettings(Settings):
         title="Retention (s)",
         description="How long a node keeps a batch task's files.",
     )
+    submission_timeout_s: Seconds = Field(
+        default=900,
+        title="Submission timeout (s)",
+        description="Seconds until the service must have taken the batch tasks of one level.",
+    )
     poll_interval_s: float = Field(
         default=5.0,
         title="Poll interval (s)",
@@ -207,7 +213,7 @@ class CleanUpPolicy(Settings):
     """What is deleted at the end."""
 
     containers: Policy = Field(
-        default=Policy.ALWAYS,
+        default=Policy.ON_SUCCESS,
         title="Delete containers",
         description="They hold inputs, outputs and logs: what a failed run can go on from.",
     )

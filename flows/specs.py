@@ -1,16 +1,17 @@
 """Builders of what is sent to the services, from settings; pure: no calls, no clock."""
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import PurePath
-from typing import TypeVar
 
 from azure.batch.models import (
     AutoUserScope,
     AutoUserSpecification,
     BatchJobConstraints,
     BatchJobCreateOptions,
+    BatchJobPreparationTask,
+    BatchJobReleaseTask,
     BatchMetadataItem,
     BatchPoolCreateOptions,
     BatchPoolInfo,
@@ -32,14 +33,17 @@ from azure.batch.models import (
 
 from flows.runs import Run
 from flows.settings import JobSettings, PoolSettings, minutes_at_least
-from flows.work import BlobPlace, PlannedTask
+from flows.work import BlobPlace, NodeFile, PlannedTask
 
-Item = TypeVar("Item")
+UrlOf = Callable[[BlobPlace], str]
+"""Gives the read-only SAS URL of a blob."""
 
 CONTAINER_URL_VARIABLE = "TOP_WORDS_CONTAINER_URL"
 INPUT_URL_VARIABLE = "TOP_WORDS_INPUT_URL"
 SHARED_FOLDER = '"$AZ_BATCH_NODE_SHARED_DIR"'
 SHORTEST_RESIZE_MIN = 5
+# The shortest that the service takes: a run is over before a longer one has answered its load.
+AUTOSCALE_INTERVAL = timedelta(minutes=5)
 
 
 def shell_command(commands: Sequence[str]) -> str:
@@ -52,14 +56,23 @@ def shell_command(commands: Sequence[str]) -> str:
     return f"/bin/bash -c {shlex.quote(script)}"
 
 
-def node_command(program: PurePath, arguments: Sequence[str]) -> str:
+def program_folder(run: Run) -> str:
+    """Return the folder that holds the node program on the run's nodes, quoted for bash.
+
+    Nodes of an existing pool may serve several runs at once: there each job has its own.
+    """
+    return f"{SHARED_FOLDER}/{run.job_id}" if run.existing_pool_id else SHARED_FOLDER
+
+
+def node_command(program: PurePath, arguments: Sequence[str], folder: str) -> str:
     """Return the command line of a batch task; arguments are data in it, never code.
 
     Args:
-        program: the node program; the start task has put it into the node's shared folder.
+        program: the node program.
         arguments: its arguments.
+        folder: where the start task or the job's preparation has put it, quoted for bash.
     """
-    path = f"{SHARED_FOLDER}/{shlex.quote(program.name)}"
+    path = f"{folder}/{shlex.quote(program.name)}"
     return shell_command([f"python3 {path} {shlex.join(arguments)}"])
 
 
@@ -68,28 +81,37 @@ def metadata(run: Run) -> list[BatchMetadataItem]:
     return [BatchMetadataItem(name=name, value=value) for name, value in run.metadata.items()]
 
 
-def start_task(program: PurePath, program_url: str, settings: PoolSettings) -> BatchStartTask:
+def start_task(
+    programs: Sequence[NodeFile], read_url: UrlOf, settings: PoolSettings
+) -> BatchStartTask:
     """Build the start task: it copies the node program to the node's shared folder.
 
     Args:
-        program: the node program; its name is kept.
-        program_url: read-only SAS URL of its blob.
+        programs: the node program and what must lie beside it; names are kept.
+        read_url: gives the read-only SAS URL of a blob.
         settings: the extra command and the number of retries.
     """
-    commands = [f"cp -p -- {shlex.quote(program.name)} {SHARED_FOLDER}/"]
-    if settings.start_task_command:
-        commands.append(settings.start_task_command)
+    extra = [settings.start_task_command] if settings.start_task_command else []
     return BatchStartTask(
-        command_line=shell_command(commands),
-        resource_files=[ResourceFile(http_url=program_url, file_path=program.name)],
+        command_line=shell_command([_copy(programs, SHARED_FOLDER), *extra]),
+        resource_files=_resource_files(programs, read_url),
         user_identity=_plain_user(),
         max_task_retry_count=settings.start_task_retries,
         wait_for_success=True,
     )
 
 
+def _copy(programs: Sequence[NodeFile], folder: str) -> str:
+    return f"cp -p -- {shlex.join(program.file_path for program in programs)} {folder}/"
+
+
+def _resource_files(files: Sequence[NodeFile], read_url: UrlOf) -> list[ResourceFile]:
+    return [ResourceFile(http_url=read_url(file.blob), file_path=file.file_path) for file in files]
+
+
 def _plain_user() -> UserIdentity:
-    # One user for the start task and all batch tasks: they read what it copied.
+    # One user for the start task, the job's preparation and all batch tasks: they read what
+    # those copied.
     return UserIdentity(
         auto_user=AutoUserSpecification(
             scope=AutoUserScope.POOL, elevation_level=ElevationLevel.NON_ADMIN
@@ -100,11 +122,11 @@ def _plain_user() -> UserIdentity:
 def pool(
     run: Run, settings: PoolSettings, node_agent: str, start: BatchStartTask
 ) -> BatchPoolCreateOptions:
-    """Build the run's pool.
+    """Build the run's pool: of fixed size, or sized by a formula.
 
     Args:
         run: names and marks.
-        settings: image, size and counts.
+        settings: image, VM size, and counts or formula.
         node_agent: the node agent SKU id that goes with the image.
         start: what each node does first.
     """
@@ -114,13 +136,19 @@ def pool(
         sku=settings.image_sku,
         version="latest",
     )
+    is_fixed = settings.autoscale_formula is None
+    formula = capped_formula(settings.autoscale_formula or "", settings.max_nodes)
     return BatchPoolCreateOptions(
         id=run.pool_id,
         vm_size=settings.vm_size,
         virtual_machine_configuration=VirtualMachineConfiguration(
             image_reference=image, node_agent_sku_id=node_agent
         ),
-        target_dedicated_nodes=settings.dedicated_nodes,
+        target_dedicated_nodes=settings.dedicated_nodes if is_fixed else None,
+        target_low_priority_nodes=settings.spot_nodes if is_fixed else None,
+        enable_auto_scale=not is_fixed,
+        auto_scale_formula=None if is_fixed else formula,
+        auto_scale_evaluation_interval=None if is_fixed else AUTOSCALE_INTERVAL,
         resize_timeout=minutes_at_least(settings.allocation_timeout_s, SHORTEST_RESIZE_MIN),
         task_slots_per_node=settings.task_slots_per_node,
         start_task=start,
@@ -128,17 +156,38 @@ def pool(
     )
 
 
-def job(run: Run, settings: JobSettings, container_url: str) -> BatchJobCreateOptions:
+def capped_formula(formula: str, max_nodes: int) -> str:
+    """Return an autoscale formula that never asks for more nodes than that, of both kinds."""
+    text = formula.rstrip().rstrip(";")
+    rest = f"{max_nodes} - max(0, $TargetDedicatedNodes)"
+    return (
+        f"{text};\n$TargetDedicatedNodes = min($TargetDedicatedNodes, {max_nodes});\n"
+        f"$TargetLowPriorityNodes = min($TargetLowPriorityNodes, {rest});"
+    )
+
+
+def job(
+    run: Run,
+    settings: JobSettings,
+    container_url: str,
+    programs: Sequence[NodeFile],
+    read_url: UrlOf,
+) -> BatchJobCreateOptions:
     """Build the run's job; it is told to end by itself only once its batch tasks are in.
 
     Args:
         run: names and marks.
-        settings: the time limit.
+        settings: priority, time limit, preparation and release.
         container_url: create/write SAS URL of the output container, for every batch task.
+        programs: the node program and what must lie beside it.
+        read_url: gives the read-only SAS URL of a blob.
     """
     return BatchJobCreateOptions(
         id=run.job_id,
         pool_info=BatchPoolInfo(pool_id=run.pool_id),
+        priority=settings.priority,
+        job_preparation_task=_preparation(run, settings, programs, read_url),
+        job_release_task=_release(run, settings),
         constraints=BatchJobConstraints(
             max_wall_clock_time=timedelta(seconds=settings.max_wall_clock_time_s)
         ),
@@ -149,19 +198,54 @@ def job(run: Run, settings: JobSettings, container_url: str) -> BatchJobCreateOp
     )
 
 
+def _preparation(
+    run: Run, settings: JobSettings, programs: Sequence[NodeFile], read_url: UrlOf
+) -> BatchJobPreparationTask | None:
+    """Build what a node does before its first batch task of the job, if there is anything.
+
+    An existing pool has a start task of its own, so there the node program comes this way. A job
+    with a release task must have a preparation task, be it one that does nothing.
+    """
+    folder = program_folder(run)
+    brings = [f"mkdir -p -- {folder}", _copy(programs, folder)] if run.existing_pool_id else []
+    extra = [settings.preparation_command] if settings.preparation_command else []
+    if not (brings or extra or settings.release_command):
+        return None
+    return BatchJobPreparationTask(
+        command_line=shell_command([*brings, *extra]),
+        resource_files=_resource_files(programs, read_url) if brings else [],
+        user_identity=_plain_user(),
+        constraints=_limits(settings),
+        wait_for_success=True,
+    )
+
+
+def _release(run: Run, settings: JobSettings) -> BatchJobReleaseTask | None:
+    # The node program goes first: a command that fails must not leave it on a node for ever.
+    removes = [f"rm -rf -- {program_folder(run)}"] if run.existing_pool_id else []
+    extra = [settings.release_command] if settings.release_command else []
+    if not (removes or extra):
+        return None
+    return BatchJobReleaseTask(
+        command_line=shell_command([*removes, *extra]), user_identity=_plain_user()
+    )
+
+
 def batch_task(
     planned: PlannedTask,
-    read_url: Callable[[BlobPlace], str],
-    container_url: str,
+    run: Run,
     settings: JobSettings,
+    container_url: str,
+    read_url: UrlOf,
 ) -> BatchTaskCreateOptions:
     """Build a batch task.
 
     Args:
         planned: what it reads, runs and leaves.
-        read_url: gives the read-only SAS URL of a blob.
-        container_url: create/write SAS URL of the output container, for stdout and stderr.
+        run: whose nodes it runs on.
         settings: node program and limits.
+        container_url: create/write SAS URL of the output container, for stdout and stderr.
+        read_url: gives the read-only SAS URL of a blob.
     """
     environment = []
     if planned.url_of:
@@ -169,23 +253,27 @@ def batch_task(
         environment.append(EnvironmentSetting(name=INPUT_URL_VARIABLE, value=value))
     return BatchTaskCreateOptions(
         id=planned.id,
-        command_line=node_command(PurePath(settings.node_program), planned.arguments),
-        resource_files=[
-            ResourceFile(http_url=read_url(file.blob), file_path=file.file_path)
-            for file in planned.files
-        ],
-        environment_settings=environment,
-        output_files=[_log_upload(planned.id, container_url)],
-        user_identity=_plain_user(),
-        constraints=BatchTaskConstraints(
-            max_wall_clock_time=timedelta(seconds=settings.batch_task_max_wall_clock_time_s),
-            retention_time=timedelta(seconds=settings.retention_time_s),
-            max_task_retry_count=settings.max_task_retry_count,
+        command_line=node_command(
+            PurePath(settings.node_program), planned.arguments, program_folder(run)
         ),
+        resource_files=_resource_files(planned.files, read_url),
+        environment_settings=environment,
+        output_files=[_log_upload(planned.id, settings, container_url)],
+        user_identity=_plain_user(),
+        constraints=_limits(settings),
     )
 
 
-def _log_upload(batch_task_id: str, container_url: str) -> OutputFile:
+def _limits(settings: JobSettings) -> BatchTaskConstraints:
+    return BatchTaskConstraints(
+        max_wall_clock_time=timedelta(seconds=settings.batch_task_max_wall_clock_time_s),
+        retention_time=timedelta(seconds=settings.retention_time_s),
+        max_task_retry_count=settings.max_task_retry_count,
+    )
+
+
+def _log_upload(batch_task_id: str, settings: JobSettings, container_url: str) -> OutputFile:
+    condition = OutputFileUploadCondition
     return OutputFile(
         file_pattern="../std*.txt",
         destination=OutputFileDestination(
@@ -194,7 +282,9 @@ def _log_upload(batch_task_id: str, container_url: str) -> OutputFile:
             )
         ),
         upload_options=OutputFileUploadConfiguration(
-            upload_condition=OutputFileUploadCondition.TASK_COMPLETION
+            upload_condition=condition.TASK_COMPLETION
+            if settings.keep_all_logs
+            else condition.TASK_FAILURE
         ),
     )
 
@@ -202,8 +292,3 @@ def _log_upload(batch_task_id: str, container_url: str) -> OutputFile:
 def log_folder(batch_task_id: str) -> str:
     """Return the folder of the output container that holds a batch task's stdout and stderr."""
     return f"logs/{batch_task_id}"
-
-
-def chunks(items: Sequence[Item], size: int) -> Iterable[Sequence[Item]]:
-    """Cut a sequence into pieces of at most `size` items."""
-    return (items[start : start + size] for start in range(0, len(items), size))

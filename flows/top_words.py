@@ -15,41 +15,105 @@ if __name__ == "__main__":
 
     sys.exit(main())
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 from prefect import flow
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.clean_up import clean_up_after, cleaned_up
-from flows.inputs import find_inputs
-from flows.packing import plan_batch_tasks
-from flows.runs import new_run
-from flows.services import open_services
-from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
-from flows.steps.batch_tasks import add_batch_tasks
-from flows.steps.job import create_job, end_job_with_last_task
-from flows.steps.monitor import wait_for_batch_tasks
-from flows.steps.outputs import (
-    check_endings,
-    download_outputs,
-    prepare_output_dir,
-    read_words,
-)
-from flows.steps.pool import check_image, create_pool
-from flows.steps.report import publish_words
-from flows.steps.storage import check_storage, create_containers, node_program_path, upload_files
-from flows.work import Result
+from flows.heartbeat import Heartbeat
+from flows.phases import Phases
+from flows.results import read_result
+from flows.runs import Run, new_run, run_id_of
+from flows.services import Services, open_services
+from flows.settings import CleanUpPolicy, JobSettings, PoolSettings, Selection
+from flows.steps.attempt import attempts, find_run
+from flows.steps.failures import failure_error, report_failures
+from flows.steps.job import create_job
+from flows.steps.levels import Levels
+from flows.steps.outputs import prepare_output_dir
+from flows.steps.pool import check_pool, create_pool
+from flows.steps.preflight import check_node_program, gather_inputs, plan_run
+from flows.steps.report import estimate_node_use, publish_results
+from flows.steps.storage import check_storage, create_containers, upload_files
+from flows.summary import Summary
+from flows.work import Failure, InputFile, PlannedTask, Result
 
 DEFAULT_POOL = PoolSettings()
 DEFAULT_JOB = JobSettings()
 DEFAULT_CLEAN_UP = CleanUpPolicy()
+DEFAULT_SELECTION = Selection()
 
 
 def _run_name() -> str:
     given = flow_run.parameters
     return f"top {given['num_words']} words of {', '.join(given['inputs'])}"[:120]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run that has passed all checks, and what it is to do.
+
+    Attributes:
+        run: before its first attempt.
+        pool: the nodes as they are or will be.
+        node_agent: the node agent SKU id that goes with their image.
+        job: the batch tasks.
+        sources: the inputs.
+        levels: the batch tasks level by level.
+        folder: where outputs and logs go.
+        phases: the stopwatch of the run.
+    """
+
+    run: Run
+    pool: PoolSettings
+    node_agent: str
+    job: JobSettings
+    sources: Sequence[InputFile]
+    levels: Sequence[Sequence[PlannedTask]]
+    folder: Path
+    phases: Phases
+
+
+def count(services: Services, heartbeat: Heartbeat, work: Work) -> Run:
+    """Take the tutorial's steps from the upload to the last output; again for what was lost.
+
+    Returns:
+        The run in its last attempt.
+
+    Raises:
+        PipelineError: an input has no output; the failure report is written.
+    """
+    lost: Sequence[Failure] = ()
+    for run in attempts(services, work.run, heartbeat):
+        work.phases.begin("upload")
+        upload_files(services, run, work.job.node_program, work.sources, work.levels)
+        work.phases.begin("pool and job")
+        if not work.pool.existing_pool_id:
+            create_pool(services, run, work.pool, work.node_agent, work.job.node_program)
+        create_job(services, run, work.job)
+        levels = Levels(services, run, work.pool, work.job, work.folder, work.phases)
+        lost = levels.count(work.levels)
+        if not lost:
+            return run
+    report_failures(services, work.run, lost, work.folder)
+    raise failure_error(lost, work.folder)
+
+
+def publish(services: Services, run: Run, work: Work) -> Result:
+    """Read the outputs that are in the folder, and show what they say."""
+    work.phases.begin("results")
+    nodes = estimate_node_use(services, run, work.pool, work.phases.since("pool and job"))
+    result = read_result(work.folder, work.sources, has_total=work.job.total)
+    summary = Summary(run.flow_run_id, result, work.phases.elapsed_s(), nodes)
+    publish_results(services, summary, work.folder)
+    return result
 
 
 @flow(
@@ -67,11 +131,15 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
     pool: PoolSettings = DEFAULT_POOL,
     job: JobSettings = DEFAULT_JOB,
     clean_up: CleanUpPolicy = DEFAULT_CLEAN_UP,
+    selection: Selection = DEFAULT_SELECTION,
+    plan_only: bool = False,  # noqa: FBT001, FBT002 - a box to tick in the form
+    resume: str | None = None,
 ) -> Result:
     """Count the words of files on Azure Batch and return the most frequent ones.
 
     Args:
-        inputs: Files, folders (their text files) and globs, seen from the working directory.
+        inputs: Files, folders (their text files) and globs, seen from the working directory, and
+            `az://container/prefix` for text in the storage account.
         num_words: How many words of each file, at least 1.
         output_dir: Folder for the outputs and logs; made if absent, same names are replaced.
         batch_credentials: Name of a saved block; without one the environment or .env is used.
@@ -79,6 +147,9 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
         pool: The nodes.
         job: The batch tasks.
         clean_up: What is deleted at the end.
+        selection: Which files of folders and globs, and which blobs, are counted.
+        plan_only: Say what would be created, and stop.
+        resume: A run that failed or died, to go on with: its flow run's id, or its name `tw-...`.
 
     Returns:
         Words and counts of each input, most frequent first.
@@ -86,24 +157,28 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
     Raises:
         PipelineError: the run cannot go on; the message says why and what to do.
     """
-    sources = find_inputs(inputs)
+    phases = Phases("preflight")
     folder = prepare_output_dir(output_dir)
-    node_program_path(job.node_program)
-    with open_services(batch_credentials, storage_credentials) as services:
-        check_storage(services)
-        node_agent = check_image(services, pool)
-        run = new_run(UUID(flow_run.id), flow_run.run_count, job, clean_up)
-        with cleaned_up(services, run, clean_up, batch_credentials, storage_credentials):
+    check_node_program(job.node_program)
+    with open_services(batch_credentials, storage_credentials) as clients:
+        sources = gather_inputs(clients, inputs, selection, job)
+        check_storage(clients)
+        pool, node_agent = check_pool(clients, pool)
+        holder = UUID(flow_run.id)
+        num_bytes = sum(source.size for source in sources if source.path)
+        run = new_run(run_id_of(resume) if resume else holder, 0, job, clean_up, num_bytes)
+        run = run.on_pool(pool.existing_pool_id)
+        if resume:
+            find_run(clients, run)
+        levels, plan = plan_run(clients, run, pool, job, sources, num_words)
+        if plan_only:
+            get_run_logger().info("nothing was created; the plan:\n%s", "\n".join(plan.lines()))
+            return Result({}, plan=dict(plan.rows()))
+        work = Work(run, pool, node_agent, job, sources, levels, folder, phases)
+        heartbeat = Heartbeat(clients.blobs, run, holder, get_run_logger().warning)
+        services = replace(clients, check=heartbeat.check)
+        block_names = (batch_credentials, storage_credentials)
+        with cleaned_up(services, run, heartbeat, clean_up, block_names):
             create_containers(services, run)
-            upload_files(services, run, job.node_program, sources)
-            create_pool(services, run, pool, node_agent, job.node_program)
-            create_job(services, run, job)
-            planned = plan_batch_tasks(run, sources, num_words, job)
-            add_batch_tasks(services, run, planned, job)
-            end_job_with_last_task(services, run)
-            endings = wait_for_batch_tasks(services, run, pool, job)
-            missing = download_outputs(services, run, planned, folder)
-            check_endings(planned, endings, missing, folder)
-            words = read_words(folder, sources)
-            publish_words(run, words)
-    return Result(words)
+            run = count(services, heartbeat, work)
+            return publish(services, run, work)

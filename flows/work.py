@@ -1,7 +1,8 @@
 """What is to be done, as data: inputs, and the batch tasks made of them; it holds no secret."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 WordCounts = list[tuple[str, int]]
@@ -32,19 +33,28 @@ class InputFile:
         name: its name for people, as blob and on the node; distinct, letter case aside.
         size: bytes.
         path: where it is on this machine; None for a blob.
-        blob: where it is in Blob Storage; None until it is uploaded.
+        blob: where it is in Blob Storage; None for a file of this machine.
+        is_gzip: whether it is known to be compressed, so that no part of it can be read alone.
+        version: a blob's ETag: another one means other content.
     """
 
     name: str
     size: int
     path: Path | None = None
     blob: BlobPlace | None = None
+    is_gzip: bool = False
+    version: str = ""
 
     @property
     def output_name(self) -> str:
         """The file that the node program makes of it."""
-        stem, extension = os.path.splitext(self.name)  # noqa: PTH122 - as the node program cuts
-        return f"{stem}_OUTPUT{extension}"
+        return output_name_of(self.name)
+
+
+def output_name_of(input_name: str) -> str:
+    """Return the file that the node program makes of an input."""
+    stem, extension = os.path.splitext(input_name)  # noqa: PTH122 - as the node program cuts
+    return f"{stem}_OUTPUT{extension}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +130,30 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A batch task that failed, or inputs of a bundle that did.
+
+    Attributes:
+        inputs: what has no result for it.
+        ending: how the batch task ended; for an input of a bundle, its own exit code and reason.
+        last_line: of stderr, without signatures; empty if there is none.
+    """
+
+    inputs: tuple[str, ...]
+    ending: Ending
+    last_line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a run found.
 
     Attributes:
         words: by the input's name, in the order of the inputs; empty if only a plan was asked for.
         total: of all inputs together; None unless it was asked for.
+        plan: if only a plan was asked for: what a run would create, by title.
     """
 
     words: dict[str, WordCounts]
     total: WordCounts | None = None
+    plan: Mapping[str, str] = field(default_factory=dict)

@@ -1,25 +1,33 @@
 """The batch tasks: added in collections; those that are there already stay as they are."""
 
+import time
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
-from http import HTTPStatus
 
 from azure.batch.models import BatchTaskCreateResult, BatchTaskGroup
 from prefect.logging import get_run_logger
 
 from flows import specs
-from flows.errors import BatchTasksRefused
+from flows.errors import BatchTasksRefused, BatchTaskTooLarge, ServiceError, SubmissionTimedOut
+from flows.parallel import TURN_S
 from flows.runs import Run
 from flows.sas import read_url, write_url
-from flows.services import Services, lowered, step
+from flows.services import Outage, Services, lowered, service_errors, step
 from flows.settings import JobSettings
 from flows.work import PlannedTask
 
 # What the service takes in one call.
 COLLECTION_SIZE = 100
+# So many calls at once keep the service busy, and are too few to be throttled for.
+NUM_THREADS = 4
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+MOST_TOLD = 5
 
 
-@step("add batch tasks")
+@step("add batch tasks", is_repeated=False)
 def add_batch_tasks(
     services: Services,
     run: Run,
@@ -28,41 +36,146 @@ def add_batch_tasks(
 ) -> None:
     """Add batch tasks to the job; those that are there already stay as they are.
 
-    The SDK's `create_tasks` would repeat refused ones for ever, so the chunks are sent here.
+    The SDK's `create_tasks` would repeat refused ones for ever, so the collections are sent here.
 
     Raises:
-        BatchTasksRefused: the service did not take some of them.
+        BatchTasksRefused: the service will never take some of them.
+        BatchTaskTooLarge: one is larger than a call may be.
+        SubmissionTimedOut: they were not all in after `submission_timeout_s` seconds.
+        ServiceError: the service refused the call, or was out of reach for too long.
     """
-    container_url = write_url(services.blobs, run)
-    url_of = partial(read_url, services.blobs, run)
-    for chunk in specs.chunks(planned, COLLECTION_SIZE):
-        tasks = [specs.batch_task(item, url_of, container_url, job) for item in chunk]
-        results = services.batch.create_task_collection(
-            run.job_id, BatchTaskGroup(task_values=tasks)
+    _Submission(services, run, planned, job).finish()
+    get_run_logger().info("job %s has %d more batch tasks", run.job_id, len(planned))
+
+
+class _Submission:
+    """Batch tasks on their way into a job; only the calls themselves are made in threads."""
+
+    def __init__(
+        self, services: Services, run: Run, planned: Sequence[PlannedTask], job: JobSettings
+    ) -> None:
+        self._services = services
+        self._job_id = run.job_id
+        self._build = partial(
+            specs.batch_task,
+            run=run,
+            settings=job,
+            container_url=write_url(services.blobs, run),
+            read_url=partial(read_url, services.blobs, run),
         )
-        check_taken(run.job_id, results.result_values or [])
-    get_run_logger().info("added %d batch tasks to job %s", len(planned), run.job_id)
+        self._waiting = deque(planned)
+        self._num_planned = len(planned)
+        self._num_taken = 0
+        self._size = COLLECTION_SIZE
+        self._timeout_s = job.submission_timeout_s
+        self._deadline = time.monotonic() + self._timeout_s
+        self._outage = Outage()
+        self._pause_s = FIRST_PAUSE_S
+        self._not_before = 0.0
+        self._trouble = "the service is slow"
+
+    def finish(self) -> None:
+        """Send all batch tasks, and those again that were not taken for the moment."""
+        sent: dict[Future[list[BatchTaskCreateResult]], list[PlannedTask]] = {}
+        threads = ThreadPoolExecutor(NUM_THREADS)
+        try:
+            while self._waiting or sent:
+                self._services.check()
+                self._check_time()
+                pause_s = self._not_before - time.monotonic()
+                while self._waiting and len(sent) < NUM_THREADS and pause_s <= 0:
+                    chunk = self._next_chunk()
+                    sent[threads.submit(self._send, chunk)] = chunk
+                if not sent:
+                    time.sleep(min(pause_s, TURN_S))
+                for call in wait(sent, TURN_S, FIRST_COMPLETED).done:
+                    self._settle(call, sent.pop(call))
+        finally:
+            # After an error nothing is worth waiting for: what a call in flight still adds goes
+            # with the job.
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _check_time(self) -> None:
+        if time.monotonic() >= self._deadline:
+            taken, planned = self._num_taken, self._num_planned
+            raise SubmissionTimedOut(self._job_id, taken, planned, self._timeout_s, self._trouble)
+
+    def _next_chunk(self) -> list[PlannedTask]:
+        return [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+
+    def _send(self, chunk: Sequence[PlannedTask]) -> list[BatchTaskCreateResult]:
+        # Built here, and dropped with the answer: memory does not grow with their number.
+        group = BatchTaskGroup(task_values=[self._build(item) for item in chunk])
+        with service_errors("add batch tasks"):
+            answer = self._services.batch.create_task_collection(self._job_id, group)
+        return answer.result_values or []
+
+    def _settle(
+        self, call: Future[list[BatchTaskCreateResult]], chunk: Sequence[PlannedTask]
+    ) -> None:
+        try:
+            results = call.result()
+        except ServiceError as error:
+            if error.code == "RequestBodyTooLarge":
+                self._send_smaller(chunk, error)
+            elif self._outage.bears([error]):
+                self._send_later(chunk, str(error))
+            else:
+                raise
+            return
+        self._outage.bears([])
+        self._take(chunk, results)
+
+    def _send_smaller(self, chunk: Sequence[PlannedTask], error: ServiceError) -> None:
+        if len(chunk) == 1:
+            raise BatchTaskTooLarge(
+                chunk[0].id, len(chunk[0].files), len(chunk[0].inputs)
+            ) from error
+        self._size = min(self._size, len(chunk) // 2)
+        self._waiting.extendleft(reversed(chunk))
+
+    def _send_later(self, chunk: Sequence[PlannedTask], trouble: str) -> None:
+        self._trouble = trouble
+        self._waiting.extend(chunk)
+        # Calls of the same moment have the same trouble: it is waited for once.
+        if time.monotonic() >= self._not_before:
+            get_run_logger().warning("%s; sending again in %g s", trouble, self._pause_s)
+            self._not_before = time.monotonic() + self._pause_s
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+    def _take(self, chunk: Sequence[PlannedTask], results: Sequence[BatchTaskCreateResult]) -> None:
+        taken = taken_ids(self._job_id, results)
+        left = [item for item in chunk if item.id not in taken]
+        self._num_taken += len(chunk) - len(left)
+        if left:
+            codes = ", ".join(
+                sorted({_code(item) for item in results if item.task_id not in taken})
+            )
+            trouble = f"the service did not take {left[0].id} and {len(left) - 1} more: {codes}"
+            self._send_later(left, trouble)
+        else:
+            self._pause_s = FIRST_PAUSE_S
 
 
-def check_taken(job_id: str, results: Sequence[BatchTaskCreateResult]) -> None:
-    """Check that a job has every batch task of a collection.
+def taken_ids(job_id: str, results: Sequence[BatchTaskCreateResult]) -> frozenset[str]:
+    """Return which batch tasks of a collection a job has now; the others can be sent again.
 
     Raises:
-        BatchTasksRefused: it has not; transient if the service takes the blame for all of them.
+        BatchTasksRefused: the service will never take some of them.
     """
     refused = {
-        result.task_id: result
+        str(result.task_id): result
         for result in results
         if lowered(result.status) != "success" and _code(result) != "TaskExists"
     }
-    if refused:
-        told = ", ".join(f"{task_id} ({_code(result)})" for task_id, result in refused.items())
-        lasting = [item for item in refused.values() if lowered(item.status) != "servererror"]
+    lasting = [item for item in refused.values() if lowered(item.status) != "servererror"]
+    if lasting:
+        told = ", ".join(f"{item.task_id} ({_code(item)})" for item in lasting[:MOST_TOLD])
+        more = f" and {len(lasting) - MOST_TOLD} more" if len(lasting) > MOST_TOLD else ""
         raise BatchTasksRefused(
-            f"job {job_id} did not take batch tasks {told}",
-            _code((lasting or [*refused.values()])[0]),
-            None if lasting else HTTPStatus.SERVICE_UNAVAILABLE,
+            f"job {job_id} did not take batch tasks {told}{more}", _code(lasting[0])
         )
+    return frozenset(str(item.task_id) for item in results) - refused.keys()
 
 
 def _code(result: BatchTaskCreateResult) -> str:

@@ -34,7 +34,7 @@ class Kinds:
 def delete_leftovers(
     services: Services, run: Run, kinds: Kinds, timeout_s: float, settle_s: float = 0
 ) -> list[str]:
-    """Delete what is left of a run, of any attempt, and wait until it is really gone.
+    """Delete what is left of a run, of its attempt and those before, and wait until it is gone.
 
     Safe to repeat, and from several processes at once. Transient refusals and lost connections
     are repeated here, because the clean-up also runs where Prefect repeats nothing.
@@ -82,7 +82,7 @@ def _delete_once(
     searches = (
         (kinds.job, _delete_jobs(services.batch, run)),
         (kinds.pool, _delete_pools(services.batch, run)),
-        (kinds.containers, _delete_containers(services.blobs, run)),
+        (kinds.containers, _delete_containers(services, run, kinds)),
     )
     for wanted, names in searches:
         try:
@@ -93,8 +93,17 @@ def _delete_once(
     return left, reasons
 
 
+def delete_attempts(services: Services, run: Run) -> list[str]:
+    """Start the deletion of the jobs and pools of a run's attempt and those before it.
+
+    Returns:
+        What is going, in words.
+    """
+    return [*_delete_jobs(services.batch, run), *_delete_pools(services.batch, run)]
+
+
 def find_leftovers(services: Services, run: Run) -> list[str]:
-    """Return what a run still has, of any attempt, without touching it."""
+    """Return what a run still has, of its attempt and those before, without touching it."""
     jobs = (f"job {job.id}" for job in _jobs(services.batch, run))
     pools = (f"pool {pool.id}" for pool in _pools(services.batch, run))
     containers = (f"container {name}" for name in _containers(services.blobs, run))
@@ -117,10 +126,15 @@ def _delete_pools(batch: BatchClient, run: Run) -> Iterator[str]:
         yield f"pool {pool.id}"
 
 
-def _delete_containers(blobs: BlobServiceClient, run: Run) -> Iterator[str]:
-    for name in _containers(blobs, run):
+def _delete_containers(services: Services, run: Run, kinds: Kinds) -> Iterator[str]:
+    kept = [] if kinds.job else _jobs(services.batch, run)
+    kept_pools = [] if kinds.pool else _pools(services.batch, run)
+    # The application container goes last: its heartbeat is what tells about all the rest.
+    for name in sorted(_containers(services.blobs, run), key=run.containers.index, reverse=True):
+        if name == run.application_container and (kept or kept_pools):
+            continue
         with _accepting("ContainerNotFound", "ContainerBeingDeleted"):
-            blobs.delete_container(name)
+            services.blobs.delete_container(name)
         yield f"container {name}"
 
 
@@ -133,7 +147,8 @@ def _jobs(batch: BatchClient, run: Run) -> list[BatchJob]:
     return [
         job
         for job in jobs.values()
-        if run.owns({item.name: item.value for item in job.metadata or ()})
+        if run.has_opened(job.id)
+        and run.owns({item.name: item.value for item in job.metadata or ()})
     ]
 
 
@@ -146,13 +161,20 @@ def _pools(batch: BatchClient, run: Run) -> list[BatchPool]:
     return [
         pool
         for pool in pools.values()
-        if run.owns({item.name: item.value for item in pool.metadata or ()})
+        # A pool that somebody else made is nobody's to delete, and one of this run's own can be it.
+        if pool.id != run.existing_pool_id
+        and run.has_opened(pool.id)
+        and run.owns({item.name: item.value for item in pool.metadata or ()})
     ]
 
 
 def _containers(blobs: BlobServiceClient, run: Run) -> list[str]:
     found = blobs.list_containers(name_starts_with=run.name, include_metadata=True)
-    return [str(item.name) for item in found if run.owns(dict(item.metadata or {}))]
+    return [
+        str(item.name)
+        for item in found
+        if item.name in run.containers and run.owns(dict(item.metadata or {}))
+    ]
 
 
 def _ours(run: Run) -> str:

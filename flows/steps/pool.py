@@ -1,34 +1,38 @@
-"""The pool and its nodes: choose the image, create, and see what goes wrong while waiting."""
+"""The pool before it works: its image is chosen and it is created, or an existing one checked."""
 
 from collections import Counter
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from pathlib import PurePath
+from functools import partial
 
 from azure.batch import BatchClient
-from azure.batch.models import BatchNode, BatchSupportedImage
-from azure.core.exceptions import AzureError, ResourceExistsError
+from azure.batch.models import BatchPool, BatchSupportedImage
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from prefect.logging import get_run_logger
 
 from flows import specs
-from flows.errors import (
-    ConfigurationError,
-    NodeUnusable,
-    NotOwned,
-    PoolResizeFailed,
-    StartTaskFailed,
-    without_sas,
-)
+from flows.errors import ConfigurationError, NotOwned
+from flows.events import Announcer
 from flows.runs import Run
 from flows.sas import read_url
 from flows.services import Services, error_code, lowered, step
 from flows.settings import PoolSettings
-from flows.work import BlobPlace
+from flows.steps.nodes import COMING, READY
+from flows.steps.storage import program_blobs
 
 # A pool made now should live for a while on an image that is still supported.
 SUPPORT_LEFT = timedelta(days=90)
-STDERR_LINES = 20
-READY_STATES = frozenset({"idle", "running"})
+MOST_TOLD = 10
+
+
+def check_pool(services: Services, settings: PoolSettings) -> tuple[PoolSettings, str]:
+    """Return the settings that hold, and the node agent SKU id for a pool that is to be made.
+
+    Raises:
+        ConfigurationError: image or existing pool cannot be used.
+    """
+    if settings.existing_pool_id:
+        return check_existing_pool(services, settings), ""
+    return settings, check_image(services, settings)
 
 
 @step("check the image")
@@ -76,6 +80,63 @@ def _objections(image: BatchSupportedImage) -> list[str]:
     return [objection for objection, holds in found.items() if holds]
 
 
+@step("check the existing pool")
+def check_existing_pool(services: Services, settings: PoolSettings) -> PoolSettings:
+    """Return the settings with what the existing pool says of itself; it is not changed.
+
+    Raises:
+        ConfigurationError: there is no such pool, or it cannot run batch tasks.
+    """
+    pool = _existing_pool(services.batch, str(settings.existing_pool_id))
+    nodes = services.batch.list_nodes(pool.id, select=["id", "state"])
+    objections = _objections_to_pool(pool, Counter(lowered(node.state) for node in nodes))
+    if objections:
+        raise ConfigurationError(
+            f"pool {pool.id} cannot be used ({'; '.join(objections)}): mend it, "
+            "or set pool.existing_pool_id to another"
+        )
+    found = {
+        "vm_size": pool.vm_size,
+        "dedicated_nodes": pool.target_dedicated_nodes or 0,
+        "spot_nodes": pool.target_low_priority_nodes or 0,
+        "autoscale_formula": pool.auto_scale_formula,
+        "task_slots_per_node": pool.task_slots_per_node or 1,
+    }
+    get_run_logger().info("using pool %s (%s), which stays as it is", pool.id, pool.vm_size)
+    return settings.model_copy(update=found)
+
+
+def _existing_pool(batch: BatchClient, pool_id: str) -> BatchPool:
+    try:
+        return batch.get_pool(pool_id)
+    except ResourceNotFoundError as error:
+        names = [pool.id for pool in batch.list_pools(select=["id"])]
+        more = f" and {len(names) - MOST_TOLD} more" if len(names) > MOST_TOLD else ""
+        raise ConfigurationError(
+            f"the account has no pool {pool_id!r} "
+            f"(it has {', '.join(names[:MOST_TOLD]) or 'none'}{more}): set pool.existing_pool_id"
+        ) from error
+
+
+def _objections_to_pool(pool: BatchPool, nodes: Counter[str]) -> list[str]:
+    machine = pool.virtual_machine_configuration
+    agent = lowered(machine.node_agent_sku_id if machine else None)
+    target = (pool.target_dedicated_nodes or 0) + (pool.target_low_priority_nodes or 0)
+    is_resizing = lowered(pool.allocation_state) != "steady"
+    stays_empty = target == 0 and not pool.enable_auto_scale and (is_resizing or not nodes)
+    grows = bool(pool.enable_auto_scale) or (is_resizing and target > nodes.total())
+    seen = ", ".join(f"{count} {state}" for state, count in sorted(nodes.items())) or "none"
+    found = {
+        f"its state is {lowered(pool.state)}": lowered(pool.state) != "active",
+        "its image is not Linux, and the commands need bash": "windows" in agent or not agent,
+        "it is at 0 nodes, without an autoscale formula": stays_empty,
+        f"no node can work, and none is coming; nodes: {seen}": not stays_empty
+        and not grows
+        and not nodes.keys() & (READY | COMING),
+    }
+    return [objection for objection, holds in found.items() if holds]
+
+
 @step("create pool")
 def create_pool(
     services: Services,
@@ -89,9 +150,8 @@ def create_pool(
     Raises:
         NotOwned: a pool of that id belongs to another run.
     """
-    program = PurePath(node_program)
-    url = read_url(services.blobs, run, BlobPlace(run.application_container, program.name))
-    start = specs.start_task(program, url, settings)
+    programs = program_blobs(run, node_program)
+    start = specs.start_task(programs, partial(read_url, services.blobs, run), settings)
     try:
         services.batch.create_pool(specs.pool(run, settings, node_agent, start))
     except ResourceExistsError as error:
@@ -100,57 +160,4 @@ def create_pool(
         marks = services.batch.get_pool(run.pool_id, select=["metadata"]).metadata or []
         if not run.owns({item.name: item.value for item in marks}):
             raise NotOwned("pool", run.pool_id) from error
-    get_run_logger().info("created pool %s (%s)", run.pool_id, settings.vm_size)
-
-
-def look_at_nodes(batch: BatchClient, pool_id: str) -> Counter[str]:
-    """Return how many nodes are in which state (lower case).
-
-    Raises:
-        PoolResizeFailed: the pool cannot grow.
-        StartTaskFailed: a node's start task failed for good.
-        NodeUnusable: a node broke.
-    """
-    pool = batch.get_pool(pool_id, select=["resizeErrors"])
-    for failure in pool.resize_errors or ():
-        details = [f"{item.name}={item.value}" for item in failure.error_values or ()]
-        message = "; ".join([str(failure.message), *details])
-        raise PoolResizeFailed(pool_id, str(failure.code), message)
-    nodes = list(batch.list_nodes(pool_id, select=["id", "state", "startTaskInfo", "errors"]))
-    for node in nodes:
-        _check_node(batch, pool_id, node)
-    return Counter(lowered(node.state) for node in nodes)
-
-
-def _check_node(batch: BatchClient, pool_id: str, node: BatchNode) -> None:
-    state = lowered(node.state)
-    if state == "starttaskfailed":
-        info = node.start_task_info
-        failure = info.failure_info if info else None
-        evidence = f"exit code {info.exit_code if info else None}"
-        evidence += f", {failure.code}: {failure.message}" if failure else ""
-        raise StartTaskFailed(
-            node.id, without_sas(evidence), _start_task_stderr(batch, pool_id, node.id)
-        )
-    if state == "unusable":
-        reports = [f"{error.code}: {error.message}" for error in node.errors or ()]
-        raise NodeUnusable(node.id, "; ".join(reports) or "no reason given")
-
-
-def _start_task_stderr(batch: BatchClient, pool_id: str, node_id: str) -> str:
-    try:
-        content = b"".join(batch.download_node_file(pool_id, node_id, "startup/stderr.txt"))
-    except AzureError as error:
-        # The failure itself is what must be told; its evidence can be out of reach.
-        return f"(its stderr.txt could not be read: {error_code(error) or type(error).__name__})"
-    return last_lines(content)
-
-
-def last_lines(content: bytes) -> str:
-    """Return the end of a text as it is shown in an error."""
-    return "\n".join(content.decode(errors="replace").splitlines()[-STDERR_LINES:])
-
-
-def any_ready(states: Iterable[str]) -> bool:
-    """Tell whether one of the node states means that batch tasks can run."""
-    return not READY_STATES.isdisjoint(states)
+    Announcer(run).pool("created")

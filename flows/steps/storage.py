@@ -1,19 +1,27 @@
 """Containers and what is in them before the job: the node program and the inputs."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 
 from azure.core.exceptions import ResourceExistsError
-from azure.storage.blob import BlobServiceClient
+from azure.core.pipeline import PipelineResponse
 from prefect.logging import get_run_logger
 
+from flows.archives import readable_size, uploads_of
 from flows.errors import ConfigurationError, NotOwned
 from flows.runs import Run
-from flows.sas import account_key
+from flows.sas import CLOCK_SKEW
 from flows.services import Services, error_code, step
-from flows.work import InputFile
+from flows.steps.stale import recipe_of, settle_outputs
+from flows.steps.uploads import not_stored, send_all, stored_digests
+from flows.work import BlobPlace, InputFile, NodeFile, PlannedTask
 
 PROJECT = Path(__file__).resolve().parents[2]
+MACHINES = ("x86_64", "aarch64")
+"""Kinds of nodes that there can be an accelerator for."""
 
 
 def node_program_path(node_program: str) -> Path:
@@ -28,16 +36,61 @@ def node_program_path(node_program: str) -> Path:
     return path
 
 
+def program_files(node_program: str) -> list[Path]:
+    """Return what the nodes run: the node program first, then its accelerators, if any are built.
+
+    Raises:
+        ConfigurationError: there is no such file.
+    """
+    path = node_program_path(node_program)
+    beside = (path.with_name(f"{path.stem}-{machine}.so") for machine in MACHINES)
+    return [path, *(file for file in beside if file.is_file())]
+
+
+def program_blobs(run: Run, node_program: str) -> list[NodeFile]:
+    """Return what the nodes run as blobs of the run's application container."""
+    return [
+        NodeFile(BlobPlace(run.application_container, path.name), path.name)
+        for path in program_files(node_program)
+    ]
+
+
 @step("check the storage account")
 def check_storage(services: Services) -> None:
     """Make one cheap call, so that a wrong endpoint or key is an error before anything exists.
 
     Raises:
-        ConfigurationError: the client has no account key to sign SAS URLs with.
+        ConfigurationError: the clocks of this machine and the service differ so much that SAS
+            URLs would not be valid.
         ServiceError: the service could not be reached or refused the key.
     """
-    account_key(services.blobs)
-    next(iter(services.blobs.list_containers(results_per_page=1)), None)
+    dates: list[str] = []
+
+    def keep_date(response: PipelineResponse[Any, Any]) -> None:
+        """Note the service's time."""
+        dates.append(response.http_response.headers.get("Date", ""))
+
+    listing = services.blobs.list_containers(results_per_page=1, raw_response_hook=keep_date)
+    next(iter(listing), None)
+    check_clock(dates[-1], datetime.now(UTC))
+
+
+def check_clock(date: str, now: datetime) -> None:
+    """Check that a SAS of this machine's clock is valid by the service's.
+
+    Args:
+        date: the header of an answer; empty if it has none.
+        now: this machine's time.
+
+    Raises:
+        ConfigurationError: the clocks are too far apart.
+    """
+    ahead = now - parsedate_to_datetime(date) if date else timedelta(0)
+    if abs(ahead) > CLOCK_SKEW:
+        raise ConfigurationError(
+            f"this machine's clock is {ahead.total_seconds():+.0f} s from the storage service's: "
+            "set it right, for SAS URLs are valid by the clock"
+        )
 
 
 @step("create containers")
@@ -61,21 +114,38 @@ def create_containers(services: Services, run: Run) -> None:
 
 @step("upload node program and inputs")
 def upload_files(
-    services: Services, run: Run, node_program: str, inputs: Sequence[InputFile]
+    services: Services,
+    run: Run,
+    node_program: str,
+    inputs: Sequence[InputFile],
+    levels: Sequence[Sequence[PlannedTask]] = (),
 ) -> None:
-    """Upload the node program and the inputs; what is there already is written again."""
-    program = node_program_path(node_program)
-    _upload(services.blobs, run.application_container, program.name, program)
-    for source in inputs:
-        if source.path is None:
-            continue
-        _upload(services.blobs, run.input_container, source.name, source.path)
-        get_run_logger().debug("uploaded %s as %s", source.path, source.name)
-    get_run_logger().info("uploaded %s and %d inputs", program.name, len(inputs))
+    """Upload node program, inputs and bundles; what is there with the same content stays.
 
+    Outputs of an earlier attempt that were made of other content are deleted first.
 
-def _upload(blobs: BlobServiceClient, container: str, name: str, path: Path) -> None:
-    with path.open("rb") as file:
-        blobs.get_blob_client(container, name).upload_blob(
-            file, overwrite=True, length=path.stat().st_size
-        )
+    Args:
+        services: the clients.
+        run: names the containers.
+        node_program: the program, whose accelerators are uploaded as well if they are built.
+        inputs: what is counted.
+        levels: the batch tasks, those that read what others write after them.
+
+    Raises:
+        BadInput: a file cannot be read.
+    """
+    programs = program_files(node_program)
+    planned = [item for level in levels for item in level]
+    uploads = uploads_of(run, programs, inputs, planned)
+    stored = stored_digests(services, (run.application_container, run.input_container))
+    needed = not_stored(services, uploads, stored)
+    changed = frozenset(upload.place for upload in needed)
+    settle_outputs(services, run, recipe_of(programs[0], inputs, levels), levels, changed)
+    send_all(services, needed)
+    get_run_logger().info(
+        "uploaded %d blobs, %s (node program: %s); %d were there already",
+        len(needed),
+        readable_size(sum(upload.size for upload in needed)),
+        ", ".join(path.name for path in programs),
+        len(uploads) - len(needed),
+    )

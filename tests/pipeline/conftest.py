@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,12 +16,16 @@ from prefect.settings import (
 )
 from prefect.testing.utilities import prefect_test_harness
 
-from flows.runs import Run, new_run
+from blocks import AzureBatchCredentials, AzureStorageCredentials
+from flows.beats import State, look_at_heartbeat
+from flows.runs import Run, new_run, run_id_of
 from flows.services import Services
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.steps.job import create_job
+from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.steps.pool import check_image, create_pool
 from flows.steps.storage import create_containers, upload_files
+from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from tests.pipeline.prefect_server import PrefectServer, stop
 from tests.processes import Marked
@@ -86,6 +91,35 @@ def services(batch_client: BatchClient, blob_service: BlobServiceClient) -> Serv
     return Services(batch_client, blob_service)
 
 
+@pytest.fixture(scope="session")
+def bent_azure() -> Iterator[LocalAzure]:
+    """Another pair of services, whose emulator has control endpoints, for faults."""
+    with LocalAzure(control=True) as stack:
+        yield stack
+
+
+@pytest.fixture
+def control(bent_azure: LocalAzure) -> Iterator[Control]:
+    """The control endpoints of that pair; afterwards it goes by its usual rules, and is empty."""
+    control = Control(bent_azure.batch_url)
+    yield control
+    control.reset()
+
+
+@pytest.fixture
+def bent_services(bent_azure: LocalAzure, control: Control) -> Iterator[Services]:
+    """The clients of that pair, as the blocks make them; afterwards no container is left."""
+    environment = dict(bent_azure.environment)
+    with (
+        AzureBatchCredentials.from_environment(environment).get_client() as batch,
+        AzureStorageCredentials.from_environment(environment).get_client() as blobs,
+    ):
+        yield Services(batch, blobs)
+        control.clear_faults()
+        for container in blobs.list_containers():
+            blobs.delete_container(str(container.name))
+
+
 @pytest.fixture
 def make_run(services: Services) -> Callable[[], Run]:
     """Make a run with three containers, a pool without nodes' work, and an empty job."""
@@ -110,6 +144,36 @@ def nothing_left(accounts: LocalAzure, services: Services) -> Iterator[None]:
     assert node_processes(accounts) == []
 
 
+@pytest.fixture
+def only_evidence_left(accounts: LocalAzure, services: Services) -> Iterator[None]:
+    """Check after the test that one failed run left exactly its containers; delete them.
+
+    Its heartbeat says that they are kept, and until when.
+    """
+    yield
+    check_evidence(accounts, services)
+
+
+def check_evidence(azure: LocalAzure, services: Services) -> None:
+    """Check that exactly the containers of one failed run are left; delete them."""
+    found = [str(item.name) for item in services.blobs.list_containers()]
+    run = new_run(run_id_of(found[0].rpartition("-")[0]), 0, JobSettings(), CleanUpPolicy())
+    seen = look_at_heartbeat(services.blobs, run)
+    assert sorted(leftovers(services)) == [f"container {name}" for name in sorted(run.containers)]
+    assert node_processes(azure) == []
+    assert seen
+    assert seen.beat.state is State.KEPT
+    assert seen.beat.until
+    assert seen.seen < seen.beat.until <= marked_waste(services, run)
+    delete_leftovers(services, run, Kinds(), timeout_s=60)
+
+
+def marked_waste(services: Services, run: Run) -> datetime:
+    """Return after what time the marks of a run say that it is waste."""
+    container = services.blobs.get_container_client(run.application_container)
+    return datetime.fromisoformat(container.get_container_properties().metadata["delete_after"])
+
+
 def leftovers(services: Services) -> list[str]:
     """Return every pool, job and container of both accounts."""
     return [
@@ -123,15 +187,15 @@ def node_processes(azure: LocalAzure) -> list[str]:
     """Return the command lines of all processes that nodes of this account have (Linux)."""
     mark = f"AZ_BATCH_ACCOUNT_URL={azure.batch_url}".encode()
     return [
-        (process / "cmdline").read_text()
+        _read(process / "cmdline").decode()
         for process in Path("/proc").glob("[0-9]*")
-        if mark in _environment(process)
+        if mark in _read(process / "environ")
     ]
 
 
-def _environment(process: Path) -> bytes:
+def _read(path: Path) -> bytes:
     try:
-        return (process / "environ").read_bytes()
+        return path.read_bytes()
     except OSError:
         return b""
 

@@ -1,4 +1,7 @@
-"""Bad inputs, settings and programs: each a clear error, in good time, with nothing left behind."""
+"""Bad inputs, settings and programs: each a clear error, in good time, and no more left than that.
+
+What is refused before a run begins leaves nothing; a run that fails leaves its containers.
+"""
 
 import base64
 import os
@@ -22,7 +25,10 @@ from flows.errors import (
 from flows.settings import JobSettings, PoolSettings
 from flows.top_words import top_words
 
-pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
+pytestmark = pytest.mark.usefixtures("prefect_harness", "accounts")
+
+refused = pytest.mark.usefixtures("nothing_left")
+failed = pytest.mark.usefixtures("only_evidence_left")
 
 WRONG_KEY = base64.b64encode(b"wrong" * 12).decode()
 
@@ -41,6 +47,7 @@ def program(tmp_path: Path, source: str) -> JobSettings:
     return JobSettings(node_program=str(path), poll_interval_s=0.3, max_task_retry_count=0)
 
 
+@refused
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
@@ -65,30 +72,35 @@ def test_bad_input(tmp_path: Path, pattern: str, message: str) -> None:
     assert pattern in str(raised.value)
 
 
+@refused
 def test_no_input() -> None:
     """A run without inputs is refused."""
     with pytest.raises(BadInput, match="no input given"):
         top_words([])
 
 
+@refused
 def test_no_words_asked_for(text: str) -> None:
     """Asking for no words is refused before the run starts."""
     with pytest.raises(ParameterTypeError, match="num_words"):
         top_words([text], num_words=0)
 
 
+@refused
 def test_output_folder_not_writable(text: str) -> None:
     """An output folder that cannot be made is an error before anything is created."""
     with pytest.raises(ConfigurationError, match=r"output_dir .* is not writable"):
         top_words([text], output_dir=f"{text}/results")
 
 
+@refused
 def test_node_program_absent(text: str) -> None:
     """A node program that is no file is an error before anything is created."""
     with pytest.raises(ConfigurationError, match="node_program"):
         top_words([text], job=JobSettings(node_program="nowhere.py"))
 
 
+@refused
 def test_wrong_batch_key(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong Batch key is told with the service's code and what to check."""
     monkeypatch.setenv("AZURE_BATCH_ACCESS_KEY", WRONG_KEY)
@@ -97,6 +109,7 @@ def test_wrong_batch_key(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
         top_words([text])
 
 
+@refused
 def test_wrong_storage_key(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong storage key is told with the service's code and what to check."""
     given = dict(
@@ -112,6 +125,7 @@ def test_wrong_storage_key(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
         top_words([text])
 
 
+@refused
 def test_missing_account(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing variable is named, with how to give it."""
     monkeypatch.delenv("AZURE_BATCH_ACCOUNT")
@@ -120,12 +134,14 @@ def test_missing_account(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
         top_words([text])
 
 
+@refused
 def test_missing_block(text: str) -> None:
     """A block that was never saved is named, with how to save it."""
     with pytest.raises(ConfigurationError, match="python -m blocks save nowhere"):
         top_words([text], batch_credentials="nowhere")
 
 
+@refused
 @pytest.mark.parametrize("variable", ["AZURE_BATCH_ENDPOINT", "AZURE_STORAGE_CONNECTION_STRING"])
 def test_unreachable_endpoint(text: str, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     """An endpoint where nobody listens is an error in well under half a minute."""
@@ -146,6 +162,7 @@ def test_unreachable_endpoint(text: str, monkeypatch: pytest.MonkeyPatch, variab
     assert time.monotonic() - began < 15
 
 
+@failed
 def test_node_program_fails(text: str, tmp_path: Path) -> None:
     """A failing node program is told with the input, its exit code and the end of its stderr."""
     job = program(tmp_path, "import sys; sys.stderr.write('first\\nlast words\\n'); sys.exit(3)")
@@ -154,6 +171,7 @@ def test_node_program_fails(text: str, tmp_path: Path) -> None:
         top_words([text], job=job)
 
 
+@failed
 def test_one_of_two_fails(text: str, tmp_path: Path) -> None:
     """One failing batch task fails the run; the output of the other is there all the same."""
     (tmp_path / "bad.txt").write_text("bad")
@@ -173,6 +191,7 @@ def test_one_of_two_fails(text: str, tmp_path: Path) -> None:
 PROGRAM = Path(__file__).resolve().parents[2] / "tasks_node" / "top_words.py"
 
 
+@failed
 def test_node_program_hangs(text: str, tmp_path: Path) -> None:
     """A node program that does not end is killed at its limit and told as ended by the service."""
     job = program(tmp_path, "import time; time.sleep(600)")
@@ -182,6 +201,7 @@ def test_node_program_hangs(text: str, tmp_path: Path) -> None:
         top_words([text], job=job)
 
 
+@failed
 def test_job_out_of_time(text: str, tmp_path: Path) -> None:
     """A job that reaches its limit ends the run, with the reason and what was pending."""
     job = program(tmp_path, "import time; time.sleep(600)")
@@ -191,12 +211,14 @@ def test_job_out_of_time(text: str, tmp_path: Path) -> None:
         top_words([text], job=job)
 
 
+@failed
 def test_node_program_writes_nothing(text: str, tmp_path: Path) -> None:
     """A node program that exits 0 without its output is an error that names the output."""
     with pytest.raises(OutputMissing, match=r"good_OUTPUT\.txt"):
         top_words([text], job=program(tmp_path, ""))
 
 
+@failed
 def test_start_task_fails(text: str) -> None:
     """A start task that fails on its node ends the wait at once, with its stderr."""
     pool = PoolSettings(start_task_command="echo no such luck >&2; exit 9", start_task_retries=0)
@@ -205,12 +227,14 @@ def test_start_task_fails(text: str) -> None:
         top_words([text], pool=pool)
 
 
+@failed
 def test_pool_cannot_grow(text: str) -> None:
-    """A pool beyond the account's cores ends the wait at once, with what to change."""
+    """A pool whose nodes are beyond the account's cores ends at once, with what to change."""
     with pytest.raises(PoolResizeFailed, match=r"AccountCoreQuotaReached.*pool\.dedicated_nodes"):
-        top_words([text], pool=PoolSettings(dedicated_nodes=10_000, max_nodes=10_000))
+        top_words([text], pool=PoolSettings(vm_size="standard_m128s"))
 
 
+@refused
 def test_windows_image(text: str) -> None:
     """A Windows image is refused before anything is created."""
     pool = PoolSettings(
@@ -223,6 +247,7 @@ def test_windows_image(text: str) -> None:
         top_words([text], pool=pool)
 
 
+@refused
 def test_unknown_image(text: str) -> None:
     """An image that the service does not have is refused, with those that it has."""
     with pytest.raises(ConfigurationError, match="canonical:ubuntu-24_04-lts:server"):

@@ -1,13 +1,16 @@
 """Clean-up by policy: what goes, what stays, and that it can be repeated."""
 
+import re
 from collections.abc import Callable
+from uuid import UUID, uuid4
 
 import pytest
 from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.clean_up import clean_up, cleaned_up
-from flows.errors import CleanUpIncomplete, PipelineError
+from flows.clean_up import clean_up, cleaned_up, settle
+from flows.errors import CleanUpIncomplete, PipelineError, RunTakenOver
+from flows.heartbeat import Heartbeat
 from flows.runs import Run
 from flows.services import Services
 from flows.settings import CleanUpPolicy, Outcome, Policy
@@ -25,12 +28,14 @@ NEVER = CleanUpPolicy(containers=Policy.NEVER, job=Policy.NEVER, pool=Policy.NEV
 @pytest.mark.parametrize(
     ("policy", "outcome", "num_left"),
     [
-        (CleanUpPolicy(), Outcome.FAILED, 0),
+        (CleanUpPolicy(), Outcome.FAILED, 3),
+        (CleanUpPolicy(), Outcome.CANCELLED, 0),
         (ON_SUCCESS, Outcome.SUCCEEDED, 0),
         (ON_SUCCESS, Outcome.FAILED, 5),
         (ON_SUCCESS, Outcome.CANCELLED, 0),
         (NEVER, Outcome.CANCELLED, 5),
-        (CleanUpPolicy(pool=Policy.NEVER), Outcome.SUCCEEDED, 1),
+        # The application container stays as long as anything of the run does.
+        (CleanUpPolicy(pool=Policy.NEVER), Outcome.SUCCEEDED, 2),
     ],
 )
 def test_policy(
@@ -79,39 +84,111 @@ def test_what_is_left_is_named(services: Services, make_run: Callable[[], Run]) 
     delete_leftovers(services, run, Kinds(), timeout_s=60)
 
 
-@pytest.mark.parametrize("error", [PipelineError("boom"), KeyboardInterrupt()])
-def test_error_of_the_run_stays_the_error(
-    services: Services, make_run: Callable[[], Run], error: BaseException
-) -> None:
-    """Whatever the run raised is what comes out after the clean-up."""
+def test_later_attempts_are_left_alone(services: Services, make_run: Callable[[], Run]) -> None:
+    """A clean-up deletes the attempts that its process knew, not one that another has opened."""
     run = make_run()
 
-    @flow
-    def broken() -> None:
-        with cleaned_up(services, run, CleanUpPolicy(), None, None):
-            raise error
+    delete_leftovers(services, run.in_attempt(0), Kinds(containers=False), timeout_s=60)
+
+    assert len(find_leftovers(services, run)) == 5
+    delete_leftovers(services, run, Kinds(), timeout_s=60)
+
+
+@pytest.mark.parametrize(
+    ("error", "num_left", "told"),
+    [
+        (PipelineError("boom"), 3, "is kept until .* resume=tw-"),
+        (KeyboardInterrupt(), 0, "nothing of run tw-.* is kept"),
+    ],
+)
+def test_error_of_the_run_stays_the_error(
+    services: Services,
+    make_run: Callable[[], Run],
+    error: BaseException,
+    num_left: int,
+    told: str,
+) -> None:
+    """Whatever the run raised is what comes out after the clean-up, with what is kept."""
+    run = make_run()
 
     with pytest.raises(type(error)) as raised:
-        broken()
+        broken(services, run, error)
 
     assert raised.value is error
-    assert leftovers(services) == []
+    assert re.search(told, "".join(error.__notes__))
+    assert len(leftovers(services)) == num_left
+    delete_leftovers(services, run, Kinds(), timeout_s=60)
+
+
+@flow
+def broken(services: Services, run: Run, error: BaseException, api_url: str = "") -> None:
+    """Take the run, and raise the error; with another URL Prefect's server is lost before that."""
+    heartbeat = taken(services, run)
+    lost = {PREFECT_API_URL: api_url} if api_url else {}
+    with (
+        temporary_settings(lost),
+        cleaned_up(services, run, heartbeat, CleanUpPolicy(), (None, None)),
+    ):
+        raise error
+
+
+def taken(services: Services, run: Run) -> Heartbeat:
+    """Return the heartbeat of a process that has taken the run, in its attempt."""
+    heartbeat = Heartbeat(services.blobs, run, UUID(run.flow_run_id))
+    heartbeat.take(limit_s=0, age_s=0)
+    heartbeat.open_attempt(run.attempt)
+    return heartbeat
 
 
 def test_clean_up_without_prefects_server(services: Services, make_run: Callable[[], Run]) -> None:
-    """If Prefect's server is lost during a run, everything is deleted all the same."""
+    """If Prefect's server is lost during a run, what would cost money is deleted all the same."""
     run = make_run()
 
-    @flow
-    def broken() -> None:
-        with (
-            temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
-            cleaned_up(services, run, CleanUpPolicy(), None, None),
-        ):
-            raise PipelineError("boom")
-
     with pytest.raises(PipelineError, match="boom") as raised:
-        broken()
+        broken(services, run, PipelineError("boom"), "http://127.0.0.1:9/api")
 
-    assert "clean-up: " in raised.value.__notes__[0]
+    assert "clean-up: " in raised.value.__notes__[-1]
+    assert len(leftovers(services)) == 3
+    delete_leftovers(services, run, Kinds(), timeout_s=60)
+
+
+def test_nothing_is_deleted_of_a_run_that_was_taken_over(
+    services: Services, make_run: Callable[[], Run]
+) -> None:
+    """A process that ends after another one has taken its run touches nothing of it."""
+    run = make_run()
+    old = taken(services, run)
+    new = taken(services, run)
+
+    with pytest.raises(RunTakenOver):
+        settle(run, old, Outcome.SUCCEEDED, CleanUpPolicy())
+
+    assert len(find_leftovers(services, run)) == 5
+    new.stop()
+    delete_leftovers(services, run, Kinds(), timeout_s=60)
+
+
+def test_end_of_a_run_that_never_had_a_heartbeat(
+    services: Services, make_run: Callable[[], Run]
+) -> None:
+    """A run that ends before it had a heartbeat leaves nothing, of no attempt."""
+    run = make_run()
+    heartbeat = Heartbeat(services.blobs, run, UUID(run.flow_run_id))
+
+    ending = settle(run.in_attempt(0), heartbeat, Outcome.FAILED, CleanUpPolicy())
+    clean_up(ending.run, ending.outcome, CleanUpPolicy(), None, None)
+
     assert leftovers(services) == []
+
+
+def test_end_of_a_run_that_another_flow_run_did_not_get(
+    services: Services, make_run: Callable[[], Run]
+) -> None:
+    """A flow run that ends before it had the run that it should resume touches nothing of it."""
+    run = make_run()
+    guest = Heartbeat(services.blobs, run, uuid4())
+
+    with pytest.raises(RunTakenOver):
+        settle(run, guest, Outcome.FAILED, CleanUpPolicy())
+
+    delete_leftovers(services, run, Kinds(), timeout_s=60)

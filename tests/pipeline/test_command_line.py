@@ -52,6 +52,7 @@ def test_local_run_prints_the_words(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.usefixtures("only_evidence_left")
 def test_failure_is_one_readable_error(
     prefect_server: PrefectServer, accounts: LocalAzure, tmp_path: Path
 ) -> None:
@@ -65,6 +66,7 @@ def test_failure_is_one_readable_error(
     assert done.stderr.count("error:") == 1
     assert "exit code 1" in done.stderr
     assert "no luck" in done.stderr
+    assert "resume=tw-" in done.stderr
     assert "Traceback" not in done.stderr
 
 

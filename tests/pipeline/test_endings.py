@@ -1,4 +1,4 @@
-"""How runs end that do not end by themselves; nothing is left of any of them."""
+"""How runs end that do not end by themselves; of a crash its evidence is left, else nothing."""
 
 import os
 import signal
@@ -14,7 +14,8 @@ from tests.processes import Marked
 
 PARAMETERS = {"inputs": ["data/taskdata1.txt"], "job": {"delay_s": 600}}
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+ends_clean = pytest.mark.usefixtures("nothing_left")
+crashes = pytest.mark.usefixtures("only_evidence_left")
 
 
 def start_run(server: PrefectServer, azure: LocalAzure, output_dir: Path) -> str:
@@ -33,6 +34,7 @@ def end_state(server: PrefectServer, run_id: str) -> str:
     return state if state in {"CANCELLED", "COMPLETED", "CRASHED", "FAILED"} else ""
 
 
+@ends_clean
 def test_cancelled_from_the_api(
     deployed: PrefectServer, accounts: LocalAzure, services: Services, tmp_path: Path
 ) -> None:
@@ -45,16 +47,17 @@ def test_cancelled_from_the_api(
     wait_for(lambda: not leftovers(services), timeout_s=60)
 
 
+@crashes
 def test_killed_flow_process(
     deployed: PrefectServer, accounts: LocalAzure, services: Services, tmp_path: Path
 ) -> None:
-    """If the flow's process is killed (kill -9), the worker runs the clean-up."""
+    """If the flow's process is killed (kill -9), the worker runs the clean-up of a failed run."""
     run_id = start_run(deployed, accounts, tmp_path)
 
     os.kill(flow_process(run_id), signal.SIGKILL)
 
     assert wait_for(lambda: end_state(deployed, run_id), timeout_s=60) == "CRASHED"
-    wait_for(lambda: not leftovers(services), timeout_s=60)
+    wait_for(lambda: len(leftovers(services)) == 3, timeout_s=60)
 
 
 def flow_process(run_id: str) -> int:
@@ -69,6 +72,7 @@ def flow_process(run_id: str) -> int:
     return min(found)
 
 
+@ends_clean
 @pytest.mark.parametrize(
     ("signal_number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]
 )
@@ -96,6 +100,7 @@ def test_signal_to_a_script(  # noqa: PLR0913, PLR0917 - fixtures
     assert marked.none()
 
 
+@ends_clean
 def test_ctrl_c_at_the_terminal(
     prefect_server: PrefectServer, marked: Marked, tmp_path: Path
 ) -> None:

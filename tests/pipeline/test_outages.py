@@ -98,7 +98,9 @@ def test_wait_outlives_an_outage(
     """The wait for batch tasks goes on when the service answers again."""
     run = make_run()
 
-    assert wait_for_batch_tasks(gated, run, PoolSettings(), JobSettings()) == []
+    endings = wait_for_batch_tasks(gated, run, [], PoolSettings(), JobSettings(), lambda *_: None)
+
+    assert endings == {}
 
     assert gate.num_refusals < 0
     delete_leftovers(services, run, Kinds(), timeout_s=60)

@@ -15,10 +15,10 @@ from flows.runs import Run, new_run
 from flows.services import Services, step
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.steps.batch_tasks import add_batch_tasks
+from flows.steps.downloads import Downloads, finish_downloads
 from flows.steps.job import create_job, end_job_with_last_task
 from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.steps.monitor import wait_for_batch_tasks
-from flows.steps.outputs import download_outputs
 from flows.steps.pool import check_image, create_pool
 from flows.steps.storage import check_storage, create_containers, upload_files
 from flows.work import InputFile
@@ -69,16 +69,18 @@ def test_whole_run_with_each_step_twice(
     add_batch_tasks(services, run, planned, JOB)
     for _ in range(2):
         end_job_with_last_task(services, run)
-    for _ in range(2):
-        endings = wait_for_batch_tasks(services, run, POOL, JOB)
-    for _ in range(2):
-        missing = download_outputs(services, run, planned, tmp_path / "out")
+    with Downloads(services, run, tmp_path / "out") as downloads:
+        for _ in range(2):
+            endings = wait_for_batch_tasks(services, run, planned, POOL, JOB, downloads.begin)
+        for _ in range(2):
+            lost = finish_downloads(services, downloads)
 
-    assert [(ending.batch_task_id, ending.succeeded) for ending in endings] == [
+    assert [(ending.batch_task_id, ending.succeeded) for ending in endings.values()] == [
         ("topNtask0", True),
         ("topNtask1", True),
     ]
-    assert missing == []
+    assert lost == {}
+    assert (tmp_path / "out" / "two_OUTPUT.txt").is_file()
 
 
 def test_foreign_container_is_not_accepted(services: Services, run: Run) -> None:
@@ -135,6 +137,18 @@ def test_transient_refusals_are_repeated(error: ServiceError, num_calls: int) ->
     assert state.is_completed() is (num_calls > 1)
 
 
+def test_long_arguments_reach_a_step_as_they_are() -> None:
+    """Prefect looks into no argument, and changes none."""
+    given = [InputFile("a.txt", 1)]
+
+    @step("look")
+    def look(items: list[InputFile]) -> bool:
+        """Tell whether it is the same list."""
+        return items is given
+
+    assert look(given)
+
+
 def test_large_input_goes_up_in_pieces(services: Services, run: Run, tmp_path: Path) -> None:
     """No request is so large that a slow line could not send it before the time limit."""
     (tmp_path / "large.txt").write_bytes(b"words " * 500_000)
@@ -155,5 +169,8 @@ def test_lost_output_container_is_no_missing_output(
     """If somebody deleted the container, that is told, and not that the node program failed."""
     planned = plan_batch_tasks(run, inputs, 1, JOB)
 
-    with pytest.raises(ServiceError, match="ContainerNotFound"):
-        download_outputs(services, run, planned, tmp_path / "out")
+    downloads = Downloads(services, run, tmp_path / "out")
+    downloads.begin(planned[0], None)
+
+    with downloads, pytest.raises(ServiceError, match="ContainerNotFound"):
+        downloads.finish()

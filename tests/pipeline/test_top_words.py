@@ -37,16 +37,19 @@ def test_words_of_the_samples() -> None:
 
 
 def test_outputs_and_logs_are_downloaded(tmp_path: Path) -> None:
-    """Every input leaves its output, and its batch task's stdout and stderr, in the folder."""
-    top_words([str(SAMPLES[0])], output_dir=str(tmp_path / "out"), job=QUICK)
+    """Outputs, results and, if they are asked for, stdout and stderr are in the folder."""
+    job = QUICK.model_copy(update={"keep_all_logs": True})
+    top_words([str(SAMPLES[0])], output_dir=str(tmp_path / "out"), job=job)
 
     files = (path for path in (tmp_path / "out").rglob("*") if path.is_file())
     found = {str(path.relative_to(tmp_path / "out")) for path in files}
     name = SAMPLES[0].name
     assert found == {
         name.replace(".txt", "_OUTPUT.txt"),
-        f"logs/{name}/stdout.txt",
-        f"logs/{name}/stderr.txt",
+        "results.json",
+        "results.csv",
+        "logs/topNtask0/stdout.txt",
+        "logs/topNtask0/stderr.txt",
     }
 
 

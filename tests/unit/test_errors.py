@@ -13,15 +13,20 @@ EXAMPLES = [
     errors.ServiceError("refused", "PoolQuotaReached", 409),
     errors.BatchTasksRefused("refused", "ServerBusy"),
     errors.NotOwned("pool", "p"),
+    errors.HeartbeatLost("tw-1", "somebody deleted it"),
+    errors.RunTakenOver("tw-1", "2"),
+    errors.RunIsAlive("tw-1", "2", 10, 600),
     errors.PoolResizeFailed("p", "AllocationFailed", "no room"),
     errors.StartTaskFailed("n", "exit code 1", "last line"),
     errors.NodeUnusable("n", "broken"),
     errors.NodesNotReady("p", 900, {"starting": 1}),
-    errors.BatchTasksFailed(["input 'a'"]),
+    errors.NothingRuns("p", ["job j is disabled"]),
+    errors.BatchTasksFailed(1, ["input 'a'"], "failures.md"),
     errors.BatchTasksTimedOut("j", 60, ["topNtask0"]),
     errors.JobEnded("j", "MaxWallClockTimeExpiry", ["topNtask0"]),
-    errors.OutputMissing(["a_OUTPUT.txt"]),
-    errors.OutputUnreadable("nonsense"),
+    errors.OutputMissing(1, ["a_OUTPUT.txt is not there"], "failures.md"),
+    errors.OutputDamaged("no exit record"),
+    errors.OutputUnreadable("a_OUTPUT.txt", "nonsense"),
     errors.CleanUpIncomplete(["pool p"], 600, "ServerBusy"),
 ]
 
@@ -52,3 +57,13 @@ def test_every_class_is_in_the_tree() -> None:
     }
 
     assert tree == classes
+
+
+def test_long_lists_of_names_are_cut() -> None:
+    """A message names ten of a hundred, and says how many more there are."""
+    told = str(
+        errors.JobEnded("j", "UserTerminate", [f"topNtask{number}" for number in range(100)])
+    )
+
+    assert "topNtask9 and 90 more" in told
+    assert "topNtask10" not in told

@@ -1,12 +1,16 @@
 """Finding inputs, and naming them."""
 
+import gzip
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from flows.errors import BadInput
-from flows.inputs import distinct_names, find_inputs, safe_name
-from flows.work import InputFile
+from flows.inputs import blob_prefix, distinct_names, find_inputs, path_below, safe_name
+from flows.settings import Selection
+from flows.work import BlobPlace, InputFile
 
 
 @pytest.fixture
@@ -74,10 +78,12 @@ def test_no_text(pattern: str) -> None:
         (["a.txt", "a.txt", "a-2.txt"], ["a.txt", "a-2.txt", "a-2-2.txt"]),
         (["noext", "noext"], ["noext", "noext-2"]),
         (["straße", "STRASSE"], ["straße", "STRASSE-2"]),
+        (["bundle0.tar", "Bundle7.jsonl"], ["bundle0-2.tar", "Bundle7-2.jsonl"]),
+        (["topNtask3-part12.txt", "topNtask3.txt"], ["topNtask3-part12-2.txt", "topNtask3.txt"]),
     ],
 )
 def test_distinct_names(given: list[str], made: list[str]) -> None:
-    """Names that are equal, letter case aside, are told apart by a number."""
+    """Names that are equal, letter case aside, or those of batch tasks, are told apart."""
     assert list(distinct_names(given)) == made
 
 
@@ -115,3 +121,97 @@ def test_long_names_are_cut(given: str) -> None:
 def test_output_name(name: str, output: str) -> None:
     """The output is called as the node program calls it."""
     assert InputFile(name, 0).output_name == output
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("patterns", "selection", "found"),
+    [
+        (["."], Selection(include=("a*", "b*")), ["a.txt", "b.txt"]),
+        (["."], Selection(exclude=("a*",)), ["b.txt", "c[1].txt"]),
+        (["**/*.txt"], Selection(include=("deep/*",)), ["a.txt"]),
+        (["**/*.txt"], Selection(include=("a.txt",), exclude=("deep/*",)), ["a.txt"]),
+        (["a.txt"], Selection(exclude=("*",)), ["a.txt"]),
+    ],
+)
+def test_selection(patterns: list[str], selection: Selection, found: list[str]) -> None:
+    """Folders and globs are sifted by name or path; a file that is named outright is counted."""
+    assert [source.name for source in find_inputs(patterns, selection)] == found
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("pattern", [".", "*.txt"])
+def test_selection_that_leaves_nothing(pattern: str) -> None:
+    """If no file is left, the error names the settings that left none."""
+    with pytest.raises(BadInput, match=r"selection\.include"):
+        find_inputs([pattern], Selection(exclude=("*",)))
+
+
+def test_compressed_text_is_text(tmp_path: Path) -> None:
+    """Text in gzip is counted, and known to be compressed; something else in gzip is binary."""
+    (tmp_path / "text.gz").write_bytes(gzip.compress(b"some text"))
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        tar.add(tmp_path / "text.gz", "text.gz")
+    (tmp_path / "more.tar.gz").write_bytes(archive.getvalue())
+
+    found = find_inputs([str(tmp_path)])
+
+    assert [(source.name, source.is_gzip) for source in found] == [("text.gz", True)]
+
+
+@pytest.mark.parametrize("content", [b"\x1f\x8b no gzip", b"PK\0\0"])
+def test_binary_file_is_no_input(tmp_path: Path, content: bytes) -> None:
+    """A file that is no text is refused if it is named."""
+    (tmp_path / "file").write_bytes(content)
+
+    with pytest.raises(BadInput, match="binary"):
+        find_inputs([str(tmp_path / "file")])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "place"),
+    [
+        ("az://texts/books/2019", BlobPlace("texts", "books/2019")),
+        ("az://texts/", BlobPlace("texts", "")),
+        ("az://texts", BlobPlace("texts", "")),
+    ],
+)
+def test_blob_prefix(pattern: str, place: BlobPlace) -> None:
+    """What stands behind the container is the beginning of the blobs' names."""
+    assert blob_prefix(pattern) == place
+
+
+def test_prefix_without_container() -> None:
+    """A prefix that names no container is refused without asking anybody."""
+    with pytest.raises(BadInput, match="az:///books"):
+        find_inputs(["az:///books"])
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name", "path"),
+    [
+        ("", "deep/a.txt", "deep/a.txt"),
+        ("books/", "books/2019/a.txt", "2019/a.txt"),
+        ("books", "books/2019/a.txt", "2019/a.txt"),
+        ("books/20", "books/2019/a.txt", "2019/a.txt"),
+        ("books/2019/a.txt", "books/2019/a.txt", "a.txt"),
+    ],
+)
+def test_path_below(prefix: str, name: str, path: str) -> None:
+    """A blob is called by its path below the folder that the prefix is in."""
+    assert path_below(prefix, name) == path
+
+
+def test_blobs_and_files_have_distinct_names(folder: Path) -> None:
+    """Files of this machine and blobs are named together, in the order given."""
+    blob = BlobPlace("texts", "deep/a.txt")
+
+    found = find_inputs(
+        ["az://texts/deep/", str(folder / "a.txt")],
+        list_blobs=lambda prefix, _selection: [
+            InputFile(path_below(prefix.name, blob.name), 4, blob=blob)
+        ],
+    )
+
+    assert [(source.name, source.blob) for source in found] == [("a.txt", blob), ("a-2.txt", None)]

@@ -103,7 +103,7 @@ def test_slots_share_the_cores(tmp_path: Path) -> None:
     done = run_program(tmp_path, "--filepath", "a", "--numwords", "1", "--slots", "1000")
 
     assert done.returncode == 0, done.stderr
-    assert "at most 1 processes" in done.stdout
+    assert b"at most 1 processes" in done.stdout
 
 
 def test_processes_are_not_divided(tmp_path: Path) -> None:
@@ -111,4 +111,4 @@ def test_processes_are_not_divided(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a")
     arguments = ("--filepath", "a", "--numwords", "1", "--slots", "4", "--processes", "3")
 
-    assert "at most 3 processes" in run_program(tmp_path, *arguments).stdout
+    assert b"at most 3 processes" in run_program(tmp_path, *arguments).stdout

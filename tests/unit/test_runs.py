@@ -6,7 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from flows.runs import AROUND_JOB, HEARTBEAT_LIMIT_S, Run, new_run
+from flows.errors import ConfigurationError
+from flows.runs import AROUND_JOB, SLOWEST_UPLOAD_BYTES_PER_S, Run, new_run, run_id_of
 from flows.settings import CleanUpPolicy, JobSettings
 
 RUN_ID = UUID("0123456789abcdef0123456789abcdef")
@@ -16,7 +17,7 @@ RUN_ID = UUID("0123456789abcdef0123456789abcdef")
 def run() -> Run:
     """A run in its second attempt."""
     job = JobSettings(max_wall_clock_time_s=100)
-    return new_run(RUN_ID, 2, job, CleanUpPolicy(timeout_s=10, keep_s=1000))
+    return new_run(RUN_ID, 2, job, CleanUpPolicy(timeout_s=10, keep_s=1000, heartbeat_limit_s=30))
 
 
 def test_names_begin_with_the_run(run: Run) -> None:
@@ -39,7 +40,7 @@ def test_marks(run: Run) -> None:
         "created_by": "batch-top-words",
         "flow_run_id": RUN_ID.hex,
         "heartbeat": f"tw-{RUN_ID.hex}-application/heartbeat",
-        "heartbeat_limit_s": str(HEARTBEAT_LIMIT_S),
+        "heartbeat_limit_s": "30",
         "delete_after": run.delete_after.isoformat(timespec="seconds"),
     }
 
@@ -61,3 +62,41 @@ def test_only_its_own_marks_make_a_resource_its_own(run: Run, mark: str) -> None
     assert run.owns(run.metadata)
     assert not run.owns(run.metadata | {mark: "other"})
     assert not run.owns({})
+
+
+def test_uploads_take_their_time() -> None:
+    """What is uploaded moves the deadline by the time that a slow line takes."""
+    num_bytes = 100 * SLOWEST_UPLOAD_BYTES_PER_S
+    run = new_run(RUN_ID, 1, JobSettings(max_wall_clock_time_s=50), CleanUpPolicy(), num_bytes)
+
+    assert run.deadline - run.started == timedelta(seconds=50 + 100) + AROUND_JOB
+
+
+def test_another_attempt_has_other_names(run: Run) -> None:
+    """Pool and job of an attempt have its number, and nothing else of the run changes."""
+    other = run.in_attempt(3)
+
+    assert other.job_id == other.pool_id == f"tw-{RUN_ID.hex}-3"
+    assert other.containers == run.containers
+    assert other.metadata == run.metadata
+
+
+@pytest.mark.parametrize(
+    ("end", "is_opened"),
+    [("-1", True), ("-2", True), ("-3", False), ("-input", False), ("", False)],
+)
+def test_which_attempts_it_has_opened(run: Run, end: str, is_opened: bool) -> None:  # noqa: FBT001 - a table
+    """Pools and jobs of this attempt and those before it are the run's; later ones are not."""
+    assert run.has_opened(f"tw-{RUN_ID.hex}{end}") is is_opened
+
+
+@pytest.mark.parametrize("text", [RUN_ID.hex, str(RUN_ID), f"tw-{RUN_ID.hex}", f" {RUN_ID} "])
+def test_what_people_call_a_run(text: str) -> None:
+    """A run is given by its flow run's id, with or without hyphens, or by its name."""
+    assert run_id_of(text) == RUN_ID
+
+
+def test_what_names_no_run() -> None:
+    """What is no id is refused, with what an id looks like."""
+    with pytest.raises(ConfigurationError, match=r"resume='yesterday'.*flow run id"):
+        run_id_of("yesterday")

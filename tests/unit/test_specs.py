@@ -8,7 +8,13 @@ from pathlib import Path, PurePath
 from uuid import UUID
 
 import pytest
-from azure.batch.models import BatchPoolCreateOptions
+from azure.batch.models import (
+    BatchJobCreateOptions,
+    BatchJobPreparationTask,
+    BatchJobReleaseTask,
+    BatchPoolCreateOptions,
+    BatchTaskCreateOptions,
+)
 
 from flows import specs
 from flows.runs import Run, new_run
@@ -16,6 +22,9 @@ from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.work import BlobPlace, NodeFile, PlannedTask
 
 PROGRAM = PurePath("folder/top_words.py")
+PROGRAMS = [
+    NodeFile(BlobPlace("app", name), name) for name in ("top_words.py", "top_words-x86_64.so")
+]
 AWKWARD = ["plain.txt", "a b.txt", "it's", '"', "$(touch x)", "`touch x`", "a;b|c>d", "-n", "\\"]
 
 
@@ -40,7 +49,8 @@ def url_of(place: BlobPlace) -> str:
 def test_names_reach_the_program_unchanged(name: str, tmp_path: Path) -> None:
     """Bash hands the input's name to the node program as it is, and runs no part of it."""
     (tmp_path / "top_words.py").write_text("import json, sys; print(json.dumps(sys.argv[1:]))")
-    command = specs.node_command(PROGRAM, [f"--filepath={name}", "--numwords", "3"])
+    arguments = [f"--filepath={name}", "--numwords", "3"]
+    command = specs.node_command(PROGRAM, arguments, specs.SHARED_FOLDER)
 
     told = subprocess.run(
         shlex.split(command),
@@ -62,38 +72,61 @@ def test_first_failing_command_ends_the_line(commands: list[str], exit_code: int
     assert subprocess.run(line, check=False).returncode == exit_code
 
 
-def test_start_task_copies_the_program_and_then_runs_the_extra_command() -> None:
-    """The node program is in place before the user's command, which is code on purpose."""
+def test_start_task_copies_the_programs_and_then_runs_the_extra_command() -> None:
+    """All programs are in place before the user's command, which is code on purpose."""
     settings = PoolSettings(start_task_command="apt-get --version | head -1")
 
-    script = shlex.split(specs.start_task(PROGRAM, "https://url", settings).command_line)[2]
+    task = specs.start_task(PROGRAMS, url_of, settings)
 
-    assert script.split("; ")[-2:] == [
-        'cp -p -- top_words.py "$AZ_BATCH_NODE_SHARED_DIR"/',
+    assert shlex.split(task.command_line)[2].split("; ")[-2:] == [
+        'cp -p -- top_words.py top_words-x86_64.so "$AZ_BATCH_NODE_SHARED_DIR"/',
         "apt-get --version | head -1",
+    ]
+    assert task.resource_files is not None
+    assert [file.file_path for file in task.resource_files] == [
+        "top_words.py",
+        "top_words-x86_64.so",
     ]
 
 
 def test_start_task_needs_no_elevation() -> None:
     """The start task runs as a plain user, and nodes wait for its success."""
-    task = specs.start_task(PROGRAM, "https://url", PoolSettings()).as_dict()
+    task = specs.start_task(PROGRAMS, url_of, PoolSettings()).as_dict()
 
     assert task["userIdentity"]["autoUser"]["elevationLevel"] == "nonadmin"
     assert task["waitForSuccess"] is True
 
 
-def test_batch_tasks_run_as_the_user_of_the_start_task() -> None:
-    """Batch tasks can read what the start task copied: both are the pool's plain user."""
-    start = specs.start_task(PROGRAM, "https://url", PoolSettings()).as_dict()
-    task = specs.batch_task(planned(), url_of, "https://out", JobSettings()).as_dict()
+def test_all_commands_run_as_one_user(run: Run) -> None:
+    """Batch tasks can read what the start task or the preparation copied: the same plain user."""
+    start = specs.start_task(PROGRAMS, url_of, PoolSettings()).as_dict()
+    task = a_batch_task(run, JobSettings()).as_dict()
+    job = a_job(run.on_pool("theirs"), JobSettings()).as_dict()
 
-    assert task["userIdentity"] == start["userIdentity"]
-    assert task["userIdentity"]["autoUser"]["scope"] == "pool"
+    assert start["userIdentity"]["autoUser"]["scope"] == "pool"
+    for other in (task, job["jobPreparationTask"], job["jobReleaseTask"]):
+        assert other["userIdentity"] == start["userIdentity"]
 
 
 def a_pool(run: Run, settings: PoolSettings) -> BatchPoolCreateOptions:
     """Build a pool."""
-    return specs.pool(run, settings, "agent", specs.start_task(PROGRAM, "https://url", settings))
+    return specs.pool(run, settings, "agent", specs.start_task(PROGRAMS, url_of, settings))
+
+
+def a_job(run: Run, settings: JobSettings) -> BatchJobCreateOptions:
+    """Build a job."""
+    return specs.job(run, settings, "https://out?sig=write", PROGRAMS, url_of)
+
+
+def a_batch_task(run: Run, settings: JobSettings) -> BatchTaskCreateOptions:
+    """Build a batch task."""
+    return specs.batch_task(planned(), run, settings, "https://out?sig=write", url_of)
+
+
+def script_of(task: BatchJobPreparationTask | BatchJobReleaseTask | None) -> list[str]:
+    """Return the commands of a preparation or release, but those that set options of bash."""
+    assert task is not None
+    return shlex.split(task.command_line)[2].split("; ")[2:]
 
 
 def test_resize_timeout_is_what_the_service_accepts(run: Run) -> None:
@@ -105,7 +138,7 @@ def test_resize_timeout_is_what_the_service_accepts(run: Run) -> None:
 def test_pool_and_job_bear_the_marks(run: Run) -> None:
     """Both have the run's metadata from their creation, and no SAS in it."""
     pool = a_pool(run, PoolSettings()).as_dict()
-    job = specs.job(run, JobSettings(), "https://url?sig=x").as_dict()
+    job = a_job(run, JobSettings()).as_dict()
 
     for body in (pool, job):
         assert {item["name"]: item["value"] for item in body["metadata"]} == run.metadata
@@ -114,31 +147,90 @@ def test_pool_and_job_bear_the_marks(run: Run) -> None:
 
 def test_job_does_not_end_by_itself_yet(run: Run) -> None:
     """A new job has no automatic end: an empty one would end at once."""
-    assert "onAllTasksComplete" not in specs.job(run, JobSettings(), "https://url").as_dict()
+    assert "onAllTasksComplete" not in a_job(run, JobSettings()).as_dict()
 
 
-def test_sas_is_on_no_command_line() -> None:
+def test_nodes_are_dedicated_and_spot(run: Run) -> None:
+    """Both numbers reach the service, and no formula."""
+    pool = a_pool(run, PoolSettings(dedicated_nodes=2, spot_nodes=3, task_slots_per_node=8))
+
+    assert (pool.target_dedicated_nodes, pool.target_low_priority_nodes) == (2, 3)
+    assert (pool.enable_auto_scale, pool.auto_scale_formula) == (False, None)
+    assert pool.task_slots_per_node == 8
+
+
+def test_formula_takes_the_place_of_numbers(run: Run) -> None:
+    """A pool with a formula has no targets of its own, and is sized as often as Azure allows."""
+    pool = a_pool(run, PoolSettings(autoscale_formula="$TargetDedicatedNodes = 1", max_nodes=5))
+
+    assert (pool.target_dedicated_nodes, pool.target_low_priority_nodes) == (None, None)
+    assert pool.enable_auto_scale is True
+    assert str(pool.auto_scale_formula).startswith("$TargetDedicatedNodes = 1;\n")
+    assert pool.auto_scale_evaluation_interval == timedelta(minutes=5)
+
+
+def test_job_has_its_priority_and_nothing_to_prepare(run: Run) -> None:
+    """A job on the run's own pool needs no preparation: the start task brings the programs."""
+    job = a_job(run, JobSettings(priority=-7))
+
+    assert job.priority == -7
+    assert job.job_preparation_task is None
+    assert job.job_release_task is None
+
+
+def test_commands_of_preparation_and_release(run: Run) -> None:
+    """The user's commands are run as they are; a release alone brings an empty preparation."""
+    both = a_job(run, JobSettings(preparation_command="echo a | cat", release_command="echo b"))
+    release = a_job(run, JobSettings(release_command="echo b"))
+
+    assert script_of(both.job_preparation_task) == ["echo a | cat"]
+    assert script_of(both.job_release_task) == ["echo b"]
+    assert script_of(release.job_preparation_task) == []
+
+
+def test_job_brings_its_programs_to_an_existing_pool(run: Run) -> None:
+    """They lie in a folder that only this job uses, and go before the user's release command."""
+    run = run.on_pool("theirs")
+    job = a_job(run, JobSettings(preparation_command="echo a", release_command="false"))
+    folder = f'"$AZ_BATCH_NODE_SHARED_DIR"/{run.job_id}'
+
+    assert job.pool_info.pool_id == "theirs"
+    assert script_of(job.job_preparation_task) == [
+        f"mkdir -p -- {folder}",
+        f"cp -p -- top_words.py top_words-x86_64.so {folder}/",
+        "echo a",
+    ]
+    assert script_of(job.job_release_task) == [f"rm -rf -- {folder}", "false"]
+    assert f"python3 {folder}/top_words.py" in a_batch_task(run, JobSettings()).command_line
+
+
+@pytest.mark.parametrize(
+    ("keeps_all", "condition"), [(True, "taskcompletion"), (False, "taskfailure")]
+)
+def test_logs_are_kept_of_failures_or_of_all(run: Run, condition: str, *, keeps_all: bool) -> None:
+    """The setting says whether stdout and stderr of a success are worth an upload."""
+    task = a_batch_task(run, JobSettings(keep_all_logs=keeps_all)).as_dict()
+
+    assert task["outputFiles"][0]["uploadOptions"] == {"uploadCondition": condition}
+
+
+def test_sas_is_on_no_command_line(run: Run) -> None:
     """The container's SAS is where only the service and the node see it."""
-    task = specs.batch_task(planned(), url_of, "https://out?sig=write", JobSettings())
+    task = a_batch_task(run, JobSettings())
 
     assert "sig=" not in task.command_line
     assert task.resource_files is not None
     assert task.resource_files[0].http_url == "https://in/a.txt?sig=read"
 
 
-def test_limits_of_a_batch_task() -> None:
+def test_limits_of_a_batch_task(run: Run) -> None:
     """Retries, time limit and retention are those of the settings."""
     settings = JobSettings(
         max_task_retry_count=4, batch_task_max_wall_clock_time_s=5, retention_time_s=6
     )
-    task = specs.batch_task(planned(), url_of, "https://out", settings)
+    task = a_batch_task(run, settings)
 
     assert task.constraints is not None
     assert task.constraints.max_task_retry_count == 4
     assert task.constraints.max_wall_clock_time == timedelta(seconds=5)
     assert task.constraints.retention_time == timedelta(seconds=6)
-
-
-def test_chunks_are_all_items_in_order() -> None:
-    """Chunks hold at most the size asked for, and together everything."""
-    assert list(specs.chunks(range(7), 3)) == [range(3), range(3, 6), range(6, 7)]

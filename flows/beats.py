@@ -1,0 +1,123 @@
+"""What stands in a run's heartbeat, and what it tells about the run.
+
+Its age is measured by the service's clock alone: the Last-Modified of the blob against the Date
+of the same answer.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any
+
+from azure.core.exceptions import HttpResponseError
+from azure.core.pipeline import PipelineResponse
+from azure.storage.blob import BlobServiceClient
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from flows.runs import HEARTBEAT_BLOB, Run
+from flows.services import error_code
+
+GONE = frozenset({"BlobNotFound", "ContainerNotFound", "ContainerBeingDeleted", "ResourceNotFound"})
+
+
+class State(StrEnum):
+    """What a run is doing, as far as others must know.
+
+    Attributes:
+        RUNNING: at work; dead if it falls silent for its limit.
+        WAITING: asks a person, without a thread that writes; alive until `until`.
+        KEPT: ended, and its resources are evidence until `until`; anybody may resume it.
+        DELETING: dead, and being deleted by `holder`, a janitor, which beats meanwhile.
+    """
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    KEPT = "kept"
+    DELETING = "deleting"
+
+
+class Beat(BaseModel):
+    """What stands in the blob.
+
+    Attributes:
+        holder: the flow run that lives from the run, 32 hexadecimal digits.
+        process: distinguishes processes of one flow run: Prefect starts a retry in a new one.
+        attempt: the last attempt that was opened; 0 before the first.
+        state: what the run is doing.
+        until: when waiting or keeping ends, UTC.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    holder: str
+    process: str
+    attempt: int = 0
+    state: State = State.RUNNING
+    until: AwareDatetime | None = None
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A heartbeat as it was seen.
+
+    Attributes:
+        beat: what stood there.
+        etag: for writing on the condition that nobody else has.
+        age_s: seconds since it was written, by the service's clock.
+        seen: that clock when it was read, UTC.
+    """
+
+    beat: Beat
+    etag: str
+    age_s: float
+    seen: datetime
+
+    def is_alive(self, limit_s: float) -> bool:
+        """Tell whether somebody lives from the run.
+
+        Args:
+            limit_s: seconds of silence after which a running one is dead.
+        """
+        if self.beat.state is State.KEPT:
+            return False
+        if self.beat.state is State.WAITING and self.beat.until:
+            return self.seen < self.beat.until
+        return self.age_s < limit_s
+
+
+class ServiceClock:
+    """The service's time, noted from its answers; given to the SDK as `raw_response_hook`.
+
+    Attributes:
+        now: the time of the last answer, UTC.
+    """
+
+    now: datetime
+
+    def __call__(self, response: PipelineResponse[Any, Any]) -> None:
+        """Note the time of an answer."""
+        self.now = parsedate_to_datetime(response.http_response.headers["Date"])
+
+    def seconds_since(self, past: datetime) -> float:
+        """Return how long ago something was, by this clock alone."""
+        return (self.now - past).total_seconds()
+
+
+def look_at_heartbeat(blobs: BlobServiceClient, run: Run) -> Sighting | None:
+    """Return a run's heartbeat, None if there is none or its container is going.
+
+    Raises:
+        HttpResponseError: the service refused for another reason.
+    """
+    clock = ServiceClock()
+    blob = blobs.get_blob_client(run.application_container, HEARTBEAT_BLOB)
+    try:
+        found = blob.download_blob(raw_response_hook=clock)
+    except HttpResponseError as error:
+        if error_code(error) not in GONE:
+            raise
+        return None
+    beat = Beat.model_validate_json(found.readall())
+    age_s = clock.seconds_since(found.properties.last_modified)
+    return Sighting(beat, str(found.properties.etag), age_s, clock.now)

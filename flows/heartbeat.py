@@ -1,0 +1,261 @@
+"""The heartbeat: a small blob by which everybody sees whether a run lives, and who may touch it.
+
+It lies in the run's application container and is written at a tenth of the run's limit by a
+thread of the live run. Every write is conditional on the one before, so of two processes that
+want the same run one wins, and the other finds out.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from secrets import token_hex
+from threading import Event, RLock, Thread
+from typing import Any
+from uuid import UUID
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobServiceClient
+
+from flows.beats import Beat, Sighting, State, look_at_heartbeat
+from flows.errors import HeartbeatLost, RunIsAlive, RunLost, RunTakenOver, ServiceError
+from flows.runs import HEARTBEAT_BLOB, Run
+from flows.services import service_errors
+
+BEATS_PER_LIMIT = 10
+# The thread must be able to end within the 30 s that a cancelled run is given.
+BEAT_TIMEOUT_S = 10
+ONE_TRY: dict[str, Any] = {"retry_total": 0}
+
+
+class Heartbeat:
+    """The heartbeat of one process that lives, or wants to live, from a run.
+
+    Args:
+        blobs: the storage account.
+        run: whose heartbeat; its limit also sets how often it is written.
+        holder: the flow run that this process works for.
+        warn: told once of each outage of the thread's writes.
+        state: what this process does with the run: it goes on with it, or deletes it.
+
+    Attributes:
+        trouble: why the thread's last write failed; empty if it did not.
+    """
+
+    def __init__(
+        self,
+        blobs: BlobServiceClient,
+        run: Run,
+        holder: UUID,
+        warn: Callable[[str], object] | None = None,
+        state: State = State.RUNNING,
+    ) -> None:
+        self._blobs = blobs
+        self._run = run
+        self._beat = Beat(holder=holder.hex, process=token_hex(8), state=state)
+        self._warn = warn or (lambda _: None)
+        self._limit_s = run.heartbeat_limit_s
+        self._etag = ""
+        self._written = 0.0
+        self.trouble = ""
+        self._lost: RunLost | None = None
+        self._lock = RLock()
+        self._stopping = Event()
+        self._thread = Thread(target=self._keep_beating, name="heartbeat", daemon=True)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process has ever taken the run."""
+        return bool(self._etag)
+
+    @property
+    def attempt(self) -> int:
+        """The last attempt that was opened by anybody, 0 before the first."""
+        return self._beat.attempt
+
+    def take(self, limit_s: float, age_s: float) -> None:
+        """Make the run this process's own, and write on from a thread until it is stopped.
+
+        A process that works for the same flow run is followed at once: Prefect has ended it. So
+        is what is kept; anybody else must have been silent for its limit. Safe to repeat.
+
+        Args:
+            limit_s: the limit in seconds that whoever has it keeps to.
+            age_s: how old the run is, which counts while it has no heartbeat.
+
+        Raises:
+            RunIsAlive: somebody else lives from the run.
+            RunTakenOver: somebody else was faster just now.
+        """
+        with self._lock:
+            if self.is_held:
+                self.check()
+                return
+            seen = look_at_heartbeat(self._blobs, self._run)
+            holder = seen.beat.holder if seen else self._run.flow_run_id
+            age_s = seen.age_s if seen else age_s
+            is_alive = seen.is_alive(limit_s) if seen else age_s < limit_s
+            if is_alive and holder != self._beat.holder:
+                raise RunIsAlive(self._run.name, holder, age_s, limit_s)
+            self.seize(seen)
+
+    def seize(self, seen: Sighting | None) -> None:
+        """Make the run this process's own on the condition that nobody has touched it since.
+
+        Args:
+            seen: its heartbeat, as it was found worth taking; None: there was none.
+
+        Raises:
+            RunTakenOver: somebody else has written it since.
+            HeartbeatLost: it is gone, or its container is.
+        """
+        with self._lock:
+            self._follow(seen)
+            self._thread.start()
+
+    def follow(self) -> bool:
+        """Take over, without a thread, from a process of the same flow run that has ended.
+
+        Returns:
+            Whether there was a heartbeat.
+
+        Raises:
+            RunTakenOver: the run is somebody else's.
+        """
+        with service_errors("read the heartbeat"):
+            seen = look_at_heartbeat(self._blobs, self._run)
+        holder = seen.beat.holder if seen else self._run.flow_run_id
+        if holder != self._beat.holder:
+            raise RunTakenOver(self._run.name, holder)
+        if seen:
+            self._follow(seen)
+        return self.is_held
+
+    def _follow(self, seen: Sighting | None) -> None:
+        beat = self._beat.model_copy(update={"attempt": seen.beat.attempt if seen else 0})
+        self._write(beat, seen.etag if seen else None)
+
+    def open_attempt(self, attempt: int) -> None:
+        """Write down that an attempt begins; its pool and job may be created after that.
+
+        Raises:
+            RunLost: the run is no longer this process's.
+        """
+        with self._lock:
+            self.check()
+            self._rewrite(self._beat.model_copy(update={"attempt": attempt}))
+
+    def keep(self, until: datetime) -> None:
+        """Stop, and declare what the run leaves to be evidence: anybody may resume it.
+
+        Args:
+            until: when it is waste, UTC.
+
+        Raises:
+            RunLost: the run is no longer this process's.
+        """
+        self.stop()
+        with self._lock:
+            update = {"state": State.KEPT, "until": until.astimezone(UTC)}
+            self._rewrite(self._beat.model_copy(update=update))
+
+    def make_sure(self) -> None:
+        """Stop, and write once more: the run is still this process's, and what it has is, too.
+
+        Raises:
+            RunLost: it is not.
+        """
+        self.stop()
+        with self._lock:
+            self._rewrite(self._beat)
+
+    def stop(self) -> None:
+        """End the thread, and wait for a write in flight."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def check(self) -> None:
+        """Return if this process may go on with the run; does so before it is taken as well.
+
+        Raises:
+            HeartbeatLost: its heartbeat is gone, or could not be written for its limit.
+            RunTakenOver: another process has taken the run.
+        """
+        if self._lost:
+            raise self._lost
+        if self.is_held and time.monotonic() - self._written > self._limit_s:
+            self._lost = HeartbeatLost(
+                self._run.name,
+                f"it could not be written for {self._limit_s:g} s ({self.trouble}); when the "
+                f"storage account can be reached again, resume={self._run.name} goes on",
+            )
+            raise self._lost
+
+    def _keep_beating(self) -> None:
+        while not self._stopping.wait(self._limit_s / BEATS_PER_LIMIT):
+            try:
+                with self._lock:
+                    self.check()
+                    self._rewrite(self._beat, **ONE_TRY)
+            except RunLost:
+                # Told by `check`, in the thread that works.
+                return
+            except ServiceError as error:
+                if not self.trouble:
+                    self._warn(f"{error}; the run goes on for {self._limit_s:g} s without it")
+                self.trouble = str(error)
+
+    def _rewrite(self, beat: Beat, **options: Any) -> None:
+        """Write on the condition that the last write was this process's."""
+        try:
+            self._write(beat, self._etag, **options)
+        except RunLost as lost:
+            self._lost = lost
+            raise
+
+    def _write(self, beat: Beat, etag: str | None, **options: Any) -> None:
+        """Write if the blob still has that ETag, or, without one, if there is none."""
+        began = time.monotonic()
+        with service_errors("write the heartbeat"):
+            try:
+                self._etag = self._send(beat, etag, **options)
+            except HttpResponseError as error:
+                if not _is_refused(error):
+                    raise
+                # Somebody else's, gone, or this process's own, whose answer was lost.
+                self._etag = self._own_etag(beat)
+        self._beat, self._written, self.trouble = beat, began, ""
+
+    def _own_etag(self, beat: Beat) -> str:
+        seen = look_at_heartbeat(self._blobs, self._run)
+        if seen is None:
+            raise HeartbeatLost(self._run.name, "somebody deleted it, or its container")
+        if seen.beat.process != beat.process:
+            raise RunTakenOver(self._run.name, seen.beat.holder)
+        if seen.beat != beat:
+            return self._send(beat, seen.etag)
+        return seen.etag
+
+    def _send(self, beat: Beat, etag: str | None, **options: Any) -> str:
+        blob = self._blobs.get_blob_client(self._run.application_container, HEARTBEAT_BLOB)
+        condition: dict[str, Any] = (
+            {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+            if etag
+            else {"match_condition": MatchConditions.IfMissing}
+        )
+        answer = blob.upload_blob(
+            beat.model_dump_json(),
+            overwrite=True,
+            connection_timeout=BEAT_TIMEOUT_S,
+            read_timeout=BEAT_TIMEOUT_S,
+            **condition,
+            **options,
+        )
+        return str(answer["etag"])
+
+
+def _is_refused(error: HttpResponseError) -> bool:
+    refusals = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
+    return error.status_code in refusals

@@ -1,0 +1,144 @@
+"""Who works on a run, and in which attempt: a dead run is gone on with, a live one left alone."""
+
+from collections.abc import Iterator
+
+from azure.batch.models import (
+    BatchJobState,
+    BatchJobUpdateOptions,
+    BatchPoolState,
+    BatchPoolUpdateOptions,
+)
+from azure.core.exceptions import HttpResponseError
+from prefect.logging import get_run_logger
+
+from flows import specs
+from flows.beats import ServiceClock
+from flows.errors import ConfigurationError
+from flows.heartbeat import Heartbeat
+from flows.runs import MARK, PREFIX, Run
+from flows.services import Services, error_code, lowered, step
+from flows.steps.leftovers import delete_attempts
+
+# A node or a service can lose an output once or twice; a node program that writes none, always.
+MOST_ATTEMPTS = 3
+# Enough for a person to see which one was meant.
+NUM_NAMED = 10
+
+
+@step("find the run to resume")
+def find_run(services: Services, run: Run) -> None:
+    """Check that there is a run to resume, before anything is created.
+
+    Raises:
+        ConfigurationError: nothing is left of such a run; names those that are there.
+    """
+    marked = {
+        str(item.name)
+        for item in services.blobs.list_containers(name_starts_with=PREFIX, include_metadata=True)
+        if (item.metadata or {}).get("created_by") == MARK
+    }
+    if run.application_container in marked:
+        return
+    end = run.application_container.removeprefix(run.name)
+    names = sorted(name.removesuffix(end) for name in marked if name.endswith(end))
+    there = ", ".join(names[:NUM_NAMED]) + (" ..." if len(names) > NUM_NAMED else "")
+    raise ConfigurationError(
+        f"resume: nothing is left of run {run.name} in storage account "
+        f"{services.blobs.account_name} (there is {there or 'no run at all'}): name one of these, "
+        "or run again without resume"
+    )
+
+
+def attempts(services: Services, run: Run, heartbeat: Heartbeat) -> Iterator[Run]:
+    """Yield the run in its attempt; then, for what was lost there, in further ones.
+
+    Raises:
+        RunIsAlive: another process works on the run.
+        RunTakenOver: another process was faster just now.
+    """
+    for _ in range(MOST_ATTEMPTS):
+        run = open_attempt(services, run, heartbeat)
+        yield run
+        close_attempt(services, run)
+
+
+@step("close attempt")
+def close_attempt(services: Services, run: Run) -> None:
+    """Start the deletion of the run's job and pool: what is still to be done needs others."""
+    going = delete_attempts(services, run)
+    get_run_logger().info("attempt %d is over: %s", run.attempt, ", ".join(going))
+
+
+@step("open attempt")
+def open_attempt(services: Services, run: Run, heartbeat: Heartbeat) -> Run:
+    """Take the run, and find the attempt to work in: the last if it is active, else the next.
+
+    Returns:
+        The run in its attempt.
+
+    Raises:
+        RunIsAlive: another process works on the run.
+        RunTakenOver: another process was faster just now.
+    """
+    _take(services, run, heartbeat)
+    last = run.in_attempt(heartbeat.attempt)
+    if last.attempt and _is_active(services, last):
+        _renew_attempt(services, last)
+        get_run_logger().info("going on with job %s", last.job_id)
+        return last
+    going = delete_attempts(services, last) if last.attempt else []
+    # Before anything of the attempt exists, so that whoever comes next knows of it.
+    heartbeat.open_attempt(last.attempt + 1)
+    if last.attempt:
+        told = ", ".join(going) or "nothing was left of the one before"
+        get_run_logger().info("attempt %d of run %s: %s", last.attempt + 1, run.name, told)
+    return run.in_attempt(last.attempt + 1)
+
+
+def _take(services: Services, run: Run, heartbeat: Heartbeat) -> None:
+    """Take the heartbeat, then renew the marks of what it stands for."""
+    clock = ServiceClock()
+    found = services.blobs.get_container_client(run.application_container).get_container_properties(
+        raw_response_hook=clock
+    )
+    limit_s = float(found.metadata["heartbeat_limit_s"])
+    heartbeat.take(limit_s, clock.seconds_since(found.last_modified))
+    if found.metadata != run.metadata:
+        for name in run.containers:
+            services.blobs.get_container_client(name).set_container_metadata(run.metadata)
+
+
+def _is_active(services: Services, run: Run) -> bool:
+    """Tell whether job and pool of the run's attempt still take work."""
+    try:
+        job = services.batch.get_job(run.job_id, select=["state", "poolInfo"])
+        pool = services.batch.get_pool(run.pool_id, select=["state"])
+    except HttpResponseError as error:
+        if error_code(error) not in {"JobNotFound", "PoolNotFound"}:
+            raise
+        return False
+    is_job_active = lowered(job.state) == BatchJobState.ACTIVE.value
+    # Resumed with another pool, a run leaves the job where it is and opens its next attempt.
+    is_job_active &= job.pool_info.pool_id == run.pool_id
+    return is_job_active and lowered(pool.state) == BatchPoolState.ACTIVE.value
+
+
+def _renew_attempt(services: Services, run: Run) -> None:
+    marks = specs.metadata(run)
+    services.batch.update_job(run.job_id, BatchJobUpdateOptions(metadata=marks))
+    if run.existing_pool_id is None:
+        services.batch.update_pool(run.pool_id, BatchPoolUpdateOptions(metadata=marks))
+
+
+@step("look for outputs that are there")
+def verified_outputs(services: Services, run: Run) -> frozenset[str]:
+    """Return the names of the outputs that are there whole: not empty, and with their MD5.
+
+    The node program sends the MD5 with each of its files, and the service compares it.
+    """
+    container = services.blobs.get_container_client(run.output_container)
+    return frozenset(
+        str(blob.name)
+        for blob in container.list_blobs()
+        if blob.size and blob.content_settings.content_md5
+    )

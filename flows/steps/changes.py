@@ -1,0 +1,57 @@
+"""Lists of what has changed since the last list, by the time of its transition."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, TypeVar
+
+from flows.services import lowered
+
+# What stands in a list a little later than it happened is in the next list.
+OVERLAP = timedelta(seconds=5)
+
+
+class HasState(Protocol):
+    """A node or a batch task as it was listed."""
+
+    id: str
+    state: str
+    state_transition_time: datetime
+
+
+Item = TypeVar("Item", bound=HasState)
+
+
+class Changes:
+    """What has been listed already, so that a list has only what changed, and each change once."""
+
+    def __init__(self) -> None:
+        self._latest: datetime | None = None
+        self._recent: dict[tuple[str, str, datetime], None] = {}
+
+    def filter(self, *conditions: str) -> str | None:
+        """Return the filter of the next list: the conditions, and the time from which on.
+
+        The first list has what is there, so it has no time.
+        """
+        since = self._latest and self._latest - OVERLAP
+        when = [f"stateTransitionTime ge DateTime'{since:%Y-%m-%dT%H:%M:%S.%fZ}'"] if since else []
+        return " and ".join([*conditions, *when]) or None
+
+    def new(self, listed: Iterable[Item]) -> list[Item]:
+        """Return those that are in a state that they were not listed in before."""
+        found = []
+        for item in listed:
+            changed = item.state_transition_time.astimezone(UTC)
+            key = (item.id, lowered(item.state), changed)
+            if key not in self._recent:
+                found.append(item)
+            self._recent[key] = None
+            self._latest = max(self._latest or changed, changed)
+        self._forget()
+        return found
+
+    def _forget(self) -> None:
+        """Keep in mind only what the next list can have again."""
+        if self._latest is not None:
+            first = self._latest - OVERLAP
+            self._recent = {key: None for key in self._recent if key[2] >= first}

@@ -1,0 +1,302 @@
+"""What becomes of a pool and its nodes, and, while nothing runs, why.
+
+A node or a resize that failed is told once and gone on without. It ends the run only if nothing
+runs, and nothing that the service does by itself will change that.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from azure.batch import BatchClient
+from azure.batch.models import BatchNode, BatchNodeCounts, BatchPool
+from azure.core.exceptions import AzureError
+from prefect.logging import get_run_logger
+
+from flows.errors import (
+    NodeUnusable,
+    NothingRuns,
+    PoolError,
+    PoolResizeFailed,
+    StartTaskFailed,
+    last_lines,
+    without_sas,
+)
+from flows.events import VISIBLE, Announcer
+from flows.runs import Run
+from flows.services import error_code, lowered
+from flows.steps.changes import Changes
+
+READY = frozenset({"idle", "running"})
+# What becomes ready without anybody doing anything, as a rule.
+COMING = frozenset(
+    {
+        "creating",
+        "starting",
+        "waitingforstarttask",
+        "rebooting",
+        "reimaging",
+        "upgradingos",
+        "preempted",
+        "unknown",
+    }
+)
+POOL_FIELDS = [
+    "state",
+    "allocationState",
+    "allocationStateTransitionTime",
+    "resizeErrors",
+    "targetDedicatedNodes",
+    "targetLowPriorityNodes",
+    "enableAutoScale",
+    "autoScaleRun",
+]
+NODE_FIELDS = ["id", "state", "stateTransitionTime", "startTaskInfo", "errors", "isDedicated"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What keeps the batch tasks of a pool from running.
+
+    Attributes:
+        causes: each in words; none while all is well, or only takes its time.
+        error: to be raised, if the service will not mend it by itself.
+    """
+
+    causes: tuple[str, ...] = ()
+    error: PoolError | None = None
+
+
+class PoolWatch:
+    """What is remembered of a pool and its nodes from one look to the next.
+
+    Args:
+        batch: the client.
+        run: whose pool.
+        announcer: is told of every change.
+    """
+
+    def __init__(self, batch: BatchClient, run: Run, announcer: Announcer) -> None:
+        self._batch = batch
+        self._run = run
+        self._pool_id = run.pool_id
+        self._announcer = announcer
+        self._log = get_run_logger()
+        self._changes = Changes()
+        self._pool = BatchPool()
+        self._known: dict[str, BatchNode] = {}
+        self._broken: dict[str, PoolError] = {}
+        self._resize_error: PoolResizeFailed | None = None
+        self._told: set[str] = set()
+        self.counts: Counter[str] = Counter()
+
+    def look(self) -> bool:
+        """Look at pool and nodes; return whether anything changed.
+
+        Two calls, however many nodes there are, and a list of nodes when their counts changed.
+        """
+        before, counts = self._pool, self.counts
+        self._pool = self._batch.get_pool(self._pool_id, select=POOL_FIELDS)
+        if _pool_state(self._pool) != _pool_state(before):
+            self._announcer.pool(_pool_state(self._pool))
+        self._see_resize_errors()
+        self.counts = self._count_nodes()
+        # A node that was replaced between two looks leaves the counts as they were.
+        is_changed = self.counts != counts or _allocated(self._pool) != _allocated(before)
+        if is_changed:
+            self._see_changed_nodes()
+        return is_changed
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a node can run batch tasks."""
+        return not READY.isdisjoint(self.counts)
+
+    def ready_nodes(self) -> set[str]:
+        """Return the ids of the nodes that can run batch tasks, by a list of all."""
+        return {node.id for node in self._list_nodes(None) if lowered(node.state) in READY}
+
+    def _count_nodes(self) -> Counter[str]:
+        found = self._batch.list_pool_node_counts(filter=f"poolId eq '{self._pool_id}'")
+        counts: Counter[str] = Counter()
+        for item in found:
+            for kind in (item.dedicated, item.low_priority):
+                counts += _states(kind) if kind else Counter()
+        return counts
+
+    def _see_resize_errors(self) -> None:
+        changed = _allocated(self._pool)
+        # An existing pool can have failed to grow for somebody else, long ago.
+        is_stale = bool(self._run.existing_pool_id and changed and changed < self._run.started)
+        errors = () if is_stale else self._pool.resize_errors or ()
+        self._resize_error = None
+        for error in errors:
+            details = [f"{item.name}={item.value}" for item in error.error_values or ()]
+            message = without_sas("; ".join([str(error.message), *details]))
+            self._resize_error = PoolResizeFailed(self._pool_id, str(error.code), message)
+            if self._is_news(f"resize {error.code} {changed}"):
+                self._announcer.pool("resize-failed", f"{error.code}: {message}")
+                self._log.warning("%s", self._resize_error)
+
+    def _is_news(self, key: str) -> bool:
+        is_news = key not in self._told
+        self._told.add(key)
+        return is_news
+
+    def _see_changed_nodes(self) -> None:
+        changed = self._changes.new(self._list_nodes(self._changes.filter()))
+        for node in changed:
+            self._see_node(node)
+        if len(self._known) != self.counts.total():
+            self._see_lost_nodes()
+
+    def _list_nodes(self, condition: str | None) -> list[BatchNode]:
+        return list(self._batch.list_nodes(self._pool_id, filter=condition, select=NODE_FIELDS))
+
+    def _see_node(self, node: BatchNode) -> None:
+        before, state = self._known.get(node.id), lowered(node.state)
+        self._known[node.id] = node
+        is_routine = state in READY and before is not None and lowered(before.state) in READY
+        if not is_routine or len(self._known) <= VISIBLE:
+            self._announcer.node(node.id, state, is_routine=is_routine)
+        self._broken.pop(node.id, None)
+        error = self._error_of(node)
+        if error:
+            self._broken[node.id] = error
+            self._log.warning("%s", error)
+        if state == "preempted":
+            self._say_preempted(node.id)
+
+    def _error_of(self, node: BatchNode) -> PoolError | None:
+        state = lowered(node.state)
+        if state == "unusable":
+            reports = [f"{error.code}: {error.message}" for error in node.errors or ()]
+            return NodeUnusable(node.id, without_sas("; ".join(reports)) or "no reason given")
+        if state != "starttaskfailed":
+            return None
+        info = node.start_task_info
+        failure = info.failure_info if info else None
+        evidence = f"exit code {info.exit_code if info else None}"
+        evidence += f", {failure.code}: {failure.message}" if failure else ""
+        stderr = self.stderr(node.id, "startup/stderr.txt")
+        return StartTaskFailed(node.id, without_sas(evidence), stderr)
+
+    def stderr(self, node_id: str, path: str) -> str:
+        """Return the last lines of a file of a node, or why they cannot be had."""
+        try:
+            content = b"".join(self._batch.download_node_file(self._pool_id, node_id, path))
+        except AzureError as error:
+            # The failure itself is what must be told; its evidence can be out of reach.
+            return f"({path} could not be read: {error_code(error) or type(error).__name__})"
+        return last_lines(content)
+
+    def _see_lost_nodes(self) -> None:
+        """Find out which nodes have left the pool without having been seen to go."""
+        there = {node.id for node in self._list_nodes(None)}
+        for node_id in self._known.keys() - there:
+            node = self._known.pop(node_id)
+            self._broken.pop(node_id, None)
+            state = lowered(node.state)
+            is_spot = node.is_dedicated is False
+            if is_spot and not self._pool.enable_auto_scale and state != "preempted":
+                self._announcer.node(node_id, "preempted")
+                self._say_preempted(node_id)
+            else:
+                self._announcer.node(node_id, "gone")
+
+    def _say_preempted(self, node_id: str) -> None:
+        self._log.warning(
+            "spot node %s was preempted: its batch tasks run again elsewhere, and Azure looks for "
+            "another node; going on",
+            node_id,
+        )
+
+    def judge(self) -> Verdict:
+        """Return why nothing runs, as far as that lies with the pool.
+
+        Counts may lag behind, so nodes are listed before anything is called hopeless.
+        """
+        if lowered(self._pool.state) == "deleting":
+            error = NothingRuns(self._pool_id, ["the pool is being deleted: run again"])
+            return Verdict((str(error),), error)
+        if self.is_ready:
+            return Verdict()
+        causes = self._causes()
+        if self._is_waiting() or self._has_hidden_nodes():
+            self._warn(self._others())
+            return Verdict(causes)
+        return Verdict(causes, self._hopeless(causes))
+
+    def _warn(self, causes: list[str]) -> None:
+        for cause in causes:
+            if self._is_news(cause):
+                self._log.warning("nothing runs on pool %s: %s", self._pool_id, cause)
+
+    def _is_waiting(self) -> bool:
+        """Tell whether nodes come by themselves, or may at the next evaluation of a formula."""
+        is_moving = lowered(self._pool.allocation_state) != "steady"
+        tries_again = bool(self._pool.enable_auto_scale) and not self._broken
+        return is_moving or tries_again or not COMING.isdisjoint(self.counts)
+
+    def _has_hidden_nodes(self) -> bool:
+        states = {lowered(node.state) for node in self._list_nodes(None)}
+        return not states.isdisjoint(READY | COMING)
+
+    def _hopeless(self, causes: tuple[str, ...]) -> PoolError:
+        errors = [*self._broken.values(), *filter(None, [self._resize_error])]
+        is_alone = len({type(error) for error in errors}) == 1 and not self._others()
+        return errors[0] if is_alone else NothingRuns(self._pool_id, causes)
+
+    def _causes(self) -> tuple[str, ...]:
+        # One of each kind: a hundred nodes fail for the same reason.
+        broken = {type(error): str(error) for error in self._broken.values()}
+        resize = [str(self._resize_error)] if self._resize_error else []
+        return (*broken.values(), *resize, *self._others())
+
+    def _others(self) -> list[str]:
+        """Return what else keeps nodes away, in words."""
+        counts = self.counts
+        return [
+            *_formula_causes(self._pool),
+            *(
+                f"{counts[state]} of its nodes are {state}: {advice}"
+                for state, advice in _STILL.items()
+                if counts[state]
+            ),
+            *([_EMPTY] if not counts and not self._is_waiting() and not self._resize_error else []),
+        ]
+
+
+_STILL = {
+    "offline": "enable their scheduling",
+    "deallocated": "start them",
+    "preempted": "Azure has taken its spot nodes away and gives them back when it can",
+}
+_EMPTY = "it has no nodes and gets none: resize it"
+
+
+def _formula_causes(pool: BatchPool) -> list[str]:
+    run = pool.auto_scale_run
+    if not pool.enable_auto_scale or run is None:
+        return []
+    if run.error:
+        told = f"its autoscale formula failed ({run.error.code}: {run.error.message})"
+        return [f"{without_sas(told)}: mend pool.autoscale_formula"]
+    if not (pool.target_dedicated_nodes or pool.target_low_priority_nodes):
+        return ["its autoscale formula asks for no nodes: see pool.autoscale_formula"]
+    return []
+
+
+def _pool_state(pool: BatchPool) -> str:
+    state = lowered(pool.state)
+    return state if state == "deleting" else lowered(pool.allocation_state)
+
+
+def _allocated(pool: BatchPool) -> datetime | None:
+    return pool.allocation_state_transition_time
+
+
+def _states(counts: BatchNodeCounts) -> Counter[str]:
+    """Return counts by state as a list of nodes spells them; states without nodes are left out."""
+    found = {lowered(str(name)): count for name, count in counts.items()}
+    return Counter({state: count for state, count in found.items() if count and state != "total"})

@@ -1,0 +1,41 @@
+"""Job preparation that fails: Batch then leaves the batch tasks active, and the job hangs."""
+
+from azure.batch import BatchClient
+from azure.batch.models import BatchJobPreparationTaskExecutionInfo
+
+from flows.errors import quoted, without_sas
+from flows.runs import Run
+from flows.services import lowered
+from flows.steps.nodes import PoolWatch
+
+
+def failed_preparations(batch: BatchClient, run: Run, pool: PoolWatch) -> list[str]:
+    """Return why no ready node takes batch tasks of the job; nothing if one still may.
+
+    Args:
+        batch: the client.
+        run: whose job.
+        pool: its nodes.
+    """
+    infos = {
+        str(item.node_id): item.job_preparation_task_execution_info
+        for item in batch.list_job_preparation_and_release_task_status(run.job_id)
+        if item.job_preparation_task_execution_info
+    }
+    failed = {name: info for name, info in infos.items() if lowered(info.result) == "failure"}
+    ready = pool.ready_nodes()
+    if not ready or ready - failed.keys():
+        return []
+    name = min(ready)
+    return [_told(name, failed[name], pool)]
+
+
+def _told(node_id: str, info: BatchJobPreparationTaskExecutionInfo, pool: PoolWatch) -> str:
+    failure = info.failure_info
+    evidence = f"exit code {info.exit_code}"
+    evidence += f", {failure.code}: {failure.message}" if failure else ""
+    stderr = pool.stderr(node_id, f"{info.task_root_directory}/stderr.txt")
+    return (
+        f"the job preparation failed on node {node_id} and every other that is ready: "
+        f"{without_sas(evidence)}; mend job.preparation_command{quoted(stderr)}"
+    )

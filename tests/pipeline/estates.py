@@ -1,0 +1,107 @@
+"""Runs whose process did not get to their end, for the tests of the janitor."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from azure.batch.models import (
+    BatchJobCreateOptions,
+    BatchMetadataItem,
+    BatchPoolCreateOptions,
+    BatchPoolInfo,
+)
+
+from flows import specs
+from flows.beats import look_at_heartbeat
+from flows.heartbeat import Heartbeat
+from flows.runs import EVERY_ATTEMPT, Run, new_run
+from flows.services import Services
+from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
+from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
+from tests.processes import wait_until
+
+LIMIT_S = 2
+NODE_AGENT = "batch.node.ubuntu 24.04"
+Marks = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Left:
+    """A run with a pool, a job and containers, and its heartbeat, which beats until it is stopped.
+
+    Attributes:
+        run: in its first attempt.
+        heartbeat: of the flow run that made it.
+        services: where it is.
+    """
+
+    run: Run
+    heartbeat: Heartbeat
+    services: Services
+
+    def names(self) -> list[str]:
+        """Return everything that is there of it, in words."""
+        return find_leftovers(self.services, self.run.in_attempt(EVERY_ATTEMPT))
+
+    def fall_silent(self) -> None:
+        """Stop its heartbeat, and wait until it is past its limit."""
+        self.heartbeat.stop()
+        wait_until(self.is_silent, 5 * LIMIT_S)
+
+    def is_silent(self) -> bool:
+        """Return whether its heartbeat is past its limit."""
+        seen = look_at_heartbeat(self.services.blobs, self.run)
+        return seen is not None and not seen.is_alive(LIMIT_S)
+
+
+MakeLeft = Callable[..., Left]
+
+
+@contextmanager
+def lefts(services: Services) -> Iterator[MakeLeft]:
+    """Make such runs; what is still there of them afterwards is deleted."""
+    made: list[Left] = []
+
+    def make(flow_run_id: UUID | None = None, *, nodes: int = 0, **marks: str) -> Left:
+        """Make one; its marks may be damaged."""
+        policy = CleanUpPolicy(heartbeat_limit_s=LIMIT_S)
+        run = new_run(flow_run_id or uuid4(), 0, JobSettings(), policy)
+        for name in run.containers:
+            services.blobs.create_container(name, metadata=run.metadata | marks)
+        heartbeat = Heartbeat(services.blobs, run, UUID(run.flow_run_id))
+        made.append(Left(run.in_attempt(1), heartbeat, services))
+        heartbeat.take(LIMIT_S, 0)
+        heartbeat.open_attempt(1)
+        create_pool(services, made[-1].run.pool_id, run.metadata | marks, nodes)
+        create_job(services, made[-1].run, run.metadata | marks)
+        return made[-1]
+
+    yield make
+    for left in made:
+        left.heartbeat.stop()
+        delete_leftovers(services, left.run.in_attempt(EVERY_ATTEMPT), Kinds(), timeout_s=60)
+
+
+def create_pool(services: Services, pool_id: str, marks: Marks, nodes: int = 0) -> None:
+    """Create a pool."""
+    run = new_run(uuid4(), 1, JobSettings(), CleanUpPolicy())
+    options: BatchPoolCreateOptions = specs.pool(run, PoolSettings(), NODE_AGENT, None)
+    options.id, options.metadata = pool_id, items(marks)
+    options.target_dedicated_nodes = nodes
+    services.batch.create_pool(options)
+
+
+def create_job(services: Services, run: Run, marks: Marks, pool_id: str | None = None) -> None:
+    """Create a run's job, on its own pool or on another; it stays active."""
+    info = BatchPoolInfo(pool_id=pool_id or run.pool_id)
+    services.batch.create_job(
+        BatchJobCreateOptions(id=run.job_id, pool_info=info, metadata=items(marks))
+    )
+
+
+def items(marks: Marks) -> list[BatchMetadataItem]:
+    """Return marks as Batch has them."""
+    return [BatchMetadataItem(name=name, value=value) for name, value in marks.items()]
+
+

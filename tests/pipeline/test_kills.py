@@ -1,0 +1,235 @@
+"""The flow's process killed with -9 after each of its steps, and the run resumed.
+
+What is counted is what the nodes really did: the node program notes every batch task that it has
+done to its end.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.settings import PREFECT_API_URL
+
+from flows.beats import ServiceClock, look_at_heartbeat
+from flows.runs import EVERY_ATTEMPT, Run, new_run, run_id_of
+from flows.services import Services
+from flows.settings import CleanUpPolicy, JobSettings
+from flows.steps.leftovers import Kinds, delete_leftovers
+from flows.top_words import top_words
+from local_azure.stack import LocalAzure
+from tests.pipeline.conftest import PROJECT, leftovers
+from tests.processes import wait_until
+
+pytestmark = pytest.mark.usefixtures("prefect_harness", "accounts")
+
+STEPS = (
+    "create containers",
+    "open attempt",
+    "upload node program and inputs",
+    "create pool",
+    "create job",
+    "look for outputs that are there",
+    "add batch tasks",
+    "wait for batch tasks",
+    "download outputs",
+    "look for outputs that are there",
+    "add batch tasks",
+    "wait for batch tasks",
+    "download outputs",
+    "let the job end by itself",
+    "see what the nodes were used for",
+    "publish results",
+    "delete job, pool and containers",
+)
+"""Every step of a run with a total, from the first that creates something, in order.
+
+Those of single batch tasks are not among them.
+"""
+# After the last one there is nothing to resume any more.
+BOUNDARIES = range(1, len(STEPS))
+LIMIT_S = 2
+TEXTS = {"one.txt": "one one two", "two.txt": "two", "three.txt": "two three three"}
+WORDS = {"one.txt": [("one", 2)], "three.txt": [("three", 2)], "two.txt": [("two", 1)]}
+TOTAL = [("two", 3)]
+BATCH_TASKS = {"topNtask0": 1, "topNtask1": 1, "topNtask2": 1, "total-1-0": 1}
+SCRIPT = """
+import json, sys
+from flows.top_words import top_words
+top_words(**json.loads(sys.stdin.readline()))
+"""
+
+
+class Victim:
+    """A process that imports the flow, and then waits to be told what to run.
+
+    Args:
+        log: where its output goes.
+        accounts: the environment of the accounts.
+    """
+
+    def __init__(self, log: Path, accounts: Mapping[str, str]) -> None:
+        self._log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", SCRIPT],
+                cwd=log.parent,
+                env=os.environ
+                | accounts
+                | {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PYTHONPATH": str(PROJECT)},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def start(self, parameters: dict[str, Any]) -> None:
+        """Let it run the flow."""
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(parameters).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def log(self) -> str:
+        """Return what it has said."""
+        return self._log.read_text()
+
+    def finished(self) -> tuple[str, ...]:
+        """Return which of the steps it has finished, in order."""
+        found = re.findall(r"Task run '([^':]+)' - Finished in state Completed", self.log())
+        return tuple(found[found.index(STEPS[0]) :] if STEPS[0] in found else ())
+
+    def end(self) -> int:
+        """Wait until it ends, and return its exit code."""
+        return self._process.wait(60)
+
+    def kill(self) -> None:
+        """Kill it, wherever it is."""
+        self._process.kill()
+        self._process.communicate()
+
+
+class Victims:
+    """Victims, of which the next one imports while the last one is at work.
+
+    Args:
+        folder: for their logs.
+        accounts: the environment of the accounts.
+    """
+
+    def __init__(self, folder: Path, accounts: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._accounts = dict(accounts)
+        self._made = [Victim(folder / "0", self._accounts)]
+
+    def next(self) -> Victim:
+        """Return one that nobody has had."""
+        self._made.append(Victim(self._folder / str(len(self._made)), self._accounts))
+        return self._made[-2]
+
+    def kill(self) -> None:
+        """Kill all."""
+        for victim in self._made:
+            victim.kill()
+
+
+@pytest.fixture(scope="module")
+def victims(
+    prefect_harness: None,  # noqa: ARG001 - its server is theirs too
+    local_azure: LocalAzure,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Victims]:
+    """Processes to kill, one after the other."""
+    made = Victims(tmp_path_factory.mktemp("victims"), local_azure.environment)
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def parameters(tmp_path: Path) -> dict[str, Any]:
+    """A run of three texts and their total, whose node program notes in `done` what it has done."""
+    for name, text in TEXTS.items():
+        (tmp_path / name).write_text(text)
+    program = tmp_path / "noting.py"
+    program.write_text(
+        "import os, subprocess, sys\n"
+        f"done = subprocess.call([sys.executable, {str(PROJECT / 'tasks_node/top_words.py')!r},"
+        " *sys.argv[1:]])\n"
+        "if done == 0:\n"
+        f"    with open({str(tmp_path / 'done')!r}, 'a') as notes:\n"
+        "        print(os.environ['AZ_BATCH_TASK_ID'], file=notes)\n"
+        "sys.exit(done)\n"
+    )
+    return {
+        "inputs": [str(tmp_path / "*.txt")],
+        "num_words": 1,
+        "output_dir": str(tmp_path / "results"),
+        "job": {"node_program": str(program), "poll_interval_s": 0.3, "total": True},
+    }
+
+
+@pytest.fixture
+def cleared(services: Services) -> Iterator[None]:
+    """Delete all runs after the test, so that one that fails takes no other with it."""
+    yield
+    for name in {text.split()[1][:35] for text in leftovers(services)}:
+        delete_leftovers(services, run_called(name), Kinds(), timeout_s=60)
+
+
+def run_called(name: str) -> Run:
+    """Return a run by its name, in its last attempt."""
+    return new_run(run_id_of(name), EVERY_ATTEMPT, JobSettings(), CleanUpPolicy())
+
+
+def is_silent(services: Services, run: Run) -> bool:
+    """Return whether a run has had no heartbeat for its limit, or none at all for so long."""
+    seen = look_at_heartbeat(services.blobs, run)
+    if seen:
+        return not seen.is_alive(LIMIT_S)
+    clock = ServiceClock()
+    container = services.blobs.get_container_client(run.application_container)
+    made = container.get_container_properties(raw_response_hook=clock).last_modified
+    return clock.seconds_since(made) >= LIMIT_S
+
+
+@pytest.mark.usefixtures("cleared")
+@pytest.mark.parametrize("num_steps", BOUNDARIES, ids=lambda number: STEPS[number - 1])
+def test_killed_after_a_step(
+    services: Services,
+    victims: Victims,
+    parameters: dict[str, Any],
+    tmp_path: Path,
+    num_steps: int,
+) -> None:
+    """Killed after any step and resumed, a run has the same result, and no batch task ran twice."""
+    victim = victims.next()
+    victim.start(parameters | {"clean_up": {"heartbeat_limit_s": LIMIT_S}})
+    wait_until(lambda: len(victim.finished()) >= num_steps, 60)
+    victim.kill()
+    assert victim.finished()[:num_steps] == STEPS[:num_steps]
+    name = re.findall("tw-[0-9a-f]{32}", victim.log())[0]
+    wait_until(lambda: is_silent(services, run_called(name)), 5 * LIMIT_S)
+
+    result = top_words(**parameters, resume=name)
+
+    assert (result.words, result.total) == (WORDS, TOTAL)
+    assert Counter((tmp_path / "done").read_text().split()) == BATCH_TASKS
+    assert leftovers(services) == []
+
+
+@pytest.mark.usefixtures("cleared")
+def test_these_are_all_steps(
+    services: Services, victims: Victims, parameters: dict[str, Any]
+) -> None:
+    """A process that nobody kills does exactly the steps of the list, and leaves nothing."""
+    victim = victims.next()
+    victim.start(parameters)
+
+    assert victim.end() == 0, victim.log()
+
+    assert victim.finished() == STEPS
+    assert leftovers(services) == []

@@ -1,0 +1,26 @@
+"""How long each phase takes."""
+
+import time
+
+from flows.phases import Phases
+
+
+def test_phases_add_up() -> None:
+    """A phase that comes again is one phase, and all of them together are the time that passed."""
+    began = time.monotonic()
+    phases = Phases("one")
+    for name in ("two", "one"):
+        phases.begin(name)
+        time.sleep(0)
+    elapsed_s = phases.elapsed_s()
+
+    assert list(elapsed_s) == ["one", "two"]
+    assert 0 < sum(elapsed_s.values()) <= time.monotonic() - began
+
+
+def test_time_since_a_phase_first_began() -> None:
+    """The time since a phase counts from its first beginning, through all phases after it."""
+    phases = Phases("one")
+    phases.begin("two")
+
+    assert phases.since("one") >= phases.since("two") >= 0
