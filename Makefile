@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := install --quiet --require-hashes
 
-.PHONY: help run test test-crashes test-az test-clients test-accelerator test-browser check fix local-azure accelerator benchmark-words lock clean
+.PHONY: help run test test-crashes test-kills test-endings test-az test-clients test-accelerator test-browser check fix local-azure accelerator benchmark-words lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -13,11 +13,17 @@ help: ## list the targets
 run: $(VENV)/.run node_modules/.installed ## the main job on the laptop: count the words of data/*.txt
 	$(BIN)/python flows/top_words.py --local data/*.txt
 
-test: $(VENV)/.dev node_modules/.installed ## the whole test-suite but what needs more than pip brings
-	$(BIN)/python -m pytest -m "not az and not browser and not old_client and not accelerator" $(ARGS)
+test: $(VENV)/.dev node_modules/.installed ## the test-suite, without what needs more than pip brings or very long
+	$(BIN)/python -m pytest -m "not az and not browser and not old_client and not accelerator and not kills and not endings" $(ARGS)
 
 test-crashes: $(VENV)/.dev ## the Batch emulator killed with -9 a hundred times under load
 	CRASHES=100 $(BIN)/python -m pytest tests/emulator/test_crashes.py $(ARGS)
+
+test-kills: $(VENV)/.dev node_modules/.installed ## the flow killed with -9 after each of its steps, and resumed
+	$(BIN)/python -m pytest -m kills tests/pipeline/test_kills.py $(ARGS)
+
+test-endings: $(VENV)/.dev node_modules/.installed ## every ending of a run in each of its phases, and what is left
+	$(BIN)/python -m pytest -m endings $(ARGS)
 
 test-az: $(VENV)/.dev node_modules/.installed ## `az batch` against the emulator (needs the Azure CLI)
 	@command -v az >/dev/null || { echo "test-az needs the Azure CLI: put az on the PATH (pip install azure-cli, in an environment of its own)"; exit 1; }
