@@ -72,8 +72,13 @@ def node_command(program: PurePath, arguments: Sequence[str], folder: str) -> st
         arguments: its arguments.
         folder: where the start task or the job's preparation has put it, quoted for bash.
     """
-    path = f"{folder}/{shlex.quote(program.name)}"
+    path = f"{folder}/{shlex.quote(compiled_name(program.name))}"
     return shell_command([f"python3 {path} {shlex.join(arguments)}"])
+
+
+def compiled_name(name: str) -> str:
+    """Return the file that a node has made of a Python program."""
+    return f"{PurePath(name).stem}.pyc"
 
 
 def metadata(run: Run) -> list[BatchMetadataItem]:
@@ -93,7 +98,7 @@ def start_task(
     """
     extra = [settings.start_task_command] if settings.start_task_command else []
     return BatchStartTask(
-        command_line=shell_command([_copy(programs, SHARED_FOLDER), *extra]),
+        command_line=shell_command([*install_commands(programs, SHARED_FOLDER), *extra]),
         resource_files=_resource_files(programs, read_url),
         user_identity=_plain_user(),
         max_task_retry_count=settings.start_task_retries,
@@ -101,8 +106,21 @@ def start_task(
     )
 
 
-def _copy(programs: Sequence[NodeFile], folder: str) -> str:
-    return f"cp -p -- {shlex.join(program.file_path for program in programs)} {folder}/"
+def install_commands(programs: Sequence[NodeFile], folder: str) -> list[str]:
+    """Return the commands that put a node program in place, compiled once for all batch tasks.
+
+    Python keeps no compiled form of a script that it runs, and would compile it in each of them.
+
+    Args:
+        programs: the node program, in Python, and what must lie beside it.
+        folder: where to, quoted for bash.
+    """
+    names = [program.file_path for program in programs]
+    return [
+        f"cp -p -- {shlex.join(names)} {folder}/",
+        f"python3 -m py_compile {shlex.quote(f'./{names[0]}')}",
+        f"cp -- __pycache__/*.pyc {folder}/{shlex.quote(compiled_name(names[0]))}",
+    ]
 
 
 def _resource_files(files: Sequence[NodeFile], read_url: UrlOf) -> list[ResourceFile]:
@@ -207,7 +225,11 @@ def _preparation(
     with a release task must have a preparation task, be it one that does nothing.
     """
     folder = program_folder(run)
-    brings = [f"mkdir -p -- {folder}", _copy(programs, folder)] if run.existing_pool_id else []
+    brings = (
+        [f"mkdir -p -- {folder}", *install_commands(programs, folder)]
+        if run.existing_pool_id
+        else []
+    )
     extra = [settings.preparation_command] if settings.preparation_command else []
     if not (brings or extra or settings.release_command):
         return None

@@ -24,7 +24,7 @@ from flows.services import Services, step
 from flows.specs import log_folder
 from flows.steps.blob_files import fetch
 from flows.unpacking import ExitRecord, unpack
-from flows.work import BlobPlace, Ending, Failure, PlannedTask
+from flows.work import BlobPlace, Ending, Failure, PlannedTask, output_name_of
 
 STREAMS = ("stdout.txt", "stderr.txt")
 # An archive passes through memory, and what unpacking takes is processor time.
@@ -42,9 +42,6 @@ class Downloads:
         folder: where outputs and logs go.
         keeps_all_logs: whether stdout and stderr of good batch tasks come too.
         is_visible: whether each batch task becomes a Prefect task run.
-
-    Attributes:
-        failures: batch tasks, and inputs of bundles, that failed; complete after `finish`.
     """
 
     def __init__(
@@ -56,7 +53,7 @@ class Downloads:
         keeps_all_logs: bool = False,
         is_visible: bool = False,
     ) -> None:
-        self.failures: list[Failure] = []
+        self._failures: dict[str, list[Failure]] = {}
         self._services, self._run, self._folder = services, run, folder
         self._keeps_all_logs, self._is_visible = keeps_all_logs, is_visible
         self._lost: dict[str, str] = {}
@@ -80,6 +77,11 @@ class Downloads:
         is_cancelled = error is not None and not isinstance(error, Exception)
         self._threads.shutdown(wait=not is_cancelled, cancel_futures=True)
 
+    @property
+    def failures(self) -> list[Failure]:
+        """Batch tasks, and inputs of bundles, that failed; complete after `finish`."""
+        return [failure for failures in self._failures.values() for failure in failures]
+
     def begin(self, planned: PlannedTask, ending: Ending | None) -> None:
         """Begin to download what a batch task left; returns at once.
 
@@ -87,7 +89,9 @@ class Downloads:
             planned: the batch task.
             ending: how it ended; None if its outputs are there from an earlier attempt.
         """
+        # One that somebody activated again after its end ends once more.
         self._lost.pop(planned.id, None)
+        self._failures.pop(planned.id, None)
         while self._pending and self._pending[0].done() and not self._pending[0].exception():
             self._pending.popleft()
         self._pending.append(
@@ -137,7 +141,7 @@ class Downloads:
             reason, failures = "", failures or [Failure(planned.inputs, ending, last_line)]
         if reason:
             self._lost[planned.id] = reason
-        self.failures += failures
+        self._failures[planned.id] = failures
         self._show(planned, ending, reason or "; ".join(map(_told, failures[:3])))
 
     def _fetched(self, name: str) -> str:
@@ -150,7 +154,8 @@ class Downloads:
 
     def _remove(self, planned: PlannedTask) -> None:
         # What an earlier run left under these names is no result of this one.
-        for name in planned.results:
+        of_bundle = map(output_name_of, planned.inputs)
+        for name in of_bundle if planned.is_bundle else planned.results:
             (self._folder / name).unlink(missing_ok=True)
 
     def _unpacked(self, planned: PlannedTask) -> tuple[str, Sequence[ExitRecord]]:
@@ -162,6 +167,7 @@ class Downloads:
             archive = Path(name) / "archive.tar"
             reason = fetch(self._services, self._place(planned.results[0]), archive)
             if reason:
+                self._remove(planned)
                 return reason, ()
             try:
                 return "", unpack(archive, planned.inputs, self._folder)

@@ -47,21 +47,29 @@ def url_of(place: BlobPlace) -> str:
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_names_reach_the_program_unchanged(name: str, tmp_path: Path) -> None:
-    """Bash hands the input's name to the node program as it is, and runs no part of it."""
-    (tmp_path / "top_words.py").write_text("import json, sys; print(json.dumps(sys.argv[1:]))")
+    """Bash hands the input's name to the program as installed, and runs no part of it."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (tmp_path / "-x y.py").write_text("import json, sys; print(json.dumps(sys.argv[1:]))")
+    programs = [NodeFile(BlobPlace("application", "-x y.py"), "-x y.py")]
     arguments = [f"--filepath={name}", "--numwords", "3"]
-    command = specs.node_command(PROGRAM, arguments, specs.SHARED_FOLDER)
+    install = specs.install_commands(programs, specs.SHARED_FOLDER)
+    told = b""
 
-    told = subprocess.run(
-        shlex.split(command),
-        cwd=tmp_path,
-        env={"AZ_BATCH_NODE_SHARED_DIR": str(tmp_path), "PATH": "/usr/bin:/bin:/usr/local/bin"},
-        capture_output=True,
-        check=True,
-    ).stdout
+    for command in (
+        specs.shell_command(install),
+        specs.node_command(PurePath("-x y.py"), arguments, specs.SHARED_FOLDER),
+    ):
+        told = subprocess.run(
+            shlex.split(command),
+            cwd=tmp_path,
+            env={"AZ_BATCH_NODE_SHARED_DIR": str(shared), "PATH": "/usr/bin:/bin:/usr/local/bin"},
+            capture_output=True,
+            check=True,
+        ).stdout
 
     assert json.loads(told) == [f"--filepath={name}", "--numwords", "3"]
-    assert [path.name for path in tmp_path.iterdir()] == ["top_words.py"]
+    assert sorted(path.name for path in shared.iterdir()) == ["-x y.py", "-x y.pyc"]
 
 
 @pytest.mark.parametrize(("commands", "exit_code"), [(["false", "true"], 1), (["false | cat"], 1)])
@@ -78,8 +86,10 @@ def test_start_task_copies_the_programs_and_then_runs_the_extra_command() -> Non
 
     task = specs.start_task(PROGRAMS, url_of, settings)
 
-    assert shlex.split(task.command_line)[2].split("; ")[-2:] == [
+    assert shlex.split(task.command_line)[2].split("; ")[-4:] == [
         'cp -p -- top_words.py top_words-x86_64.so "$AZ_BATCH_NODE_SHARED_DIR"/',
+        "python3 -m py_compile ./top_words.py",
+        'cp -- __pycache__/*.pyc "$AZ_BATCH_NODE_SHARED_DIR"/top_words.pyc',
         "apt-get --version | head -1",
     ]
     assert task.resource_files is not None
@@ -198,10 +208,12 @@ def test_job_brings_its_programs_to_an_existing_pool(run: Run) -> None:
     assert script_of(job.job_preparation_task) == [
         f"mkdir -p -- {folder}",
         f"cp -p -- top_words.py top_words-x86_64.so {folder}/",
+        "python3 -m py_compile ./top_words.py",
+        f"cp -- __pycache__/*.pyc {folder}/top_words.pyc",
         "echo a",
     ]
     assert script_of(job.job_release_task) == [f"rm -rf -- {folder}", "false"]
-    assert f"python3 {folder}/top_words.py" in a_batch_task(run, JobSettings()).command_line
+    assert f"python3 {folder}/top_words.pyc" in a_batch_task(run, JobSettings()).command_line
 
 
 @pytest.mark.parametrize(
