@@ -67,7 +67,7 @@ def uploads_of(
             sources = tuple(files.pop(name) for name in item.inputs)
             uploads.append(Upload(place, sources, sum(source.size for source in sources)))
     own = [
-        Upload(place_of(run, source), source.path, source.size)
+        Upload(place_of(run, source), Path(source.path), source.size)
         for source in files.values()
         if source.path
     ]
@@ -114,7 +114,7 @@ def write_archive(sources: Iterable[InputFile], to: IO[bytes]) -> None:
     with tarfile.open(fileobj=to, mode="w", format=tarfile.GNU_FORMAT, encoding="utf-8") as archive:
         for source in sources:
             if source.path is not None:
-                with source.path.open("rb") as file:
+                with Path(source.path).open("rb") as file:
                     member = tarfile.TarInfo(source.name)
                     member.size = os.fstat(file.fileno()).st_size
                     archive.addfile(member, file)

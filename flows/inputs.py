@@ -51,7 +51,7 @@ def find_inputs(
     """
     if not patterns:
         raise BadInput("no input given: name files, folders, globs or az://container/prefix")
-    found: dict[Path | BlobPlace | None, InputFile] = {}
+    found: dict[str | BlobPlace | None, InputFile] = {}
     for pattern in patterns:
         if pattern.startswith(BLOB_SCHEME):
             sources = list_blobs(blob_prefix(pattern), selection)
@@ -150,7 +150,7 @@ def _examined(path: str) -> InputFile | None:
         raise BadInput(f"input {path!r} is unreadable: {error.strerror}") from error
     if is_binary(block):
         return None
-    whole = Path(os.path.abspath(path))  # noqa: PTH100 - keeps links
+    whole = os.path.abspath(path)  # noqa: PTH100 - keeps links
     return InputFile(os.path.basename(path), size, whole, is_gzip=is_gzip(block))  # noqa: PTH119
 
 

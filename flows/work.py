@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 WordCounts = list[tuple[str, int]]
 """Words and how often each occurs, the most frequent first."""
@@ -32,7 +31,7 @@ class InputFile:
     Attributes:
         name: its name for people, as blob and on the node; distinct, letter case aside.
         size: bytes.
-        path: where it is on this machine; None for a blob.
+        path: where it is on this machine, a string to keep thousands small; None for a blob.
         blob: where it is in Blob Storage; None for a file of this machine.
         is_gzip: whether it is known to be compressed, so that no part of it can be read alone.
         version: a blob's ETag: another one means other content.
@@ -40,7 +39,7 @@ class InputFile:
 
     name: str
     size: int
-    path: Path | None = None
+    path: str | None = None
     blob: BlobPlace | None = None
     is_gzip: bool = False
     version: str = ""

@@ -73,7 +73,7 @@ def test_archives_do_not_depend_on_time(sources: tuple[InputFile, ...]) -> None:
 def test_large_archives_are_not_held_in_memory(tmp_path: Path) -> None:
     """An archive beyond a limit goes to a file that is gone afterwards."""
     (tmp_path / "large.txt").write_bytes(b"word " * MOST_IN_MEMORY)
-    source = InputFile("large.txt", 5 * MOST_IN_MEMORY, tmp_path / "large.txt")
+    source = InputFile("large.txt", 5 * MOST_IN_MEMORY, str(tmp_path / "large.txt"))
 
     with opened(Upload(PLACE, (source,), 0)) as file:
         assert os.fstat(file.fileno()).st_size > 5 * MOST_IN_MEMORY
@@ -94,7 +94,7 @@ def test_node_program_reads_bundles(sources: tuple[InputFile, ...], tmp_path: Pa
 
 def test_vanished_file_is_a_bad_input(tmp_path: Path) -> None:
     """A file that is gone by the time of the upload is an error that names the blob."""
-    gone = InputFile("gone.txt", 4, tmp_path / "gone.txt")
+    gone = InputFile("gone.txt", 4, str(tmp_path / "gone.txt"))
 
     with pytest.raises(BadInput, match=r"bundle0\.tar.*gone\.txt"):
         archive_of(gone)

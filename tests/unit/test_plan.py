@@ -1,6 +1,5 @@
 """The numbers of a run that has not begun."""
 
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -17,10 +16,10 @@ from flows.work import BlobPlace, InputFile
 MEBIBYTE = 1024**2
 RUN = new_run(UUID(int=0xABC), 0, JobSettings(), CleanUpPolicy())
 INPUTS = [
-    InputFile("a.txt", 1000, Path("a.txt")),
+    InputFile("a.txt", 1000, "a.txt"),
     InputFile("b.txt", 500, blob=BlobPlace("texts", "b.txt")),
-    InputFile("huge.txt", 3 * MEBIBYTE, Path("huge.txt")),
-    InputFile("huge.gz", 2 * MEBIBYTE, Path("huge.gz"), is_gzip=True),
+    InputFile("huge.txt", 3 * MEBIBYTE, "huge.txt"),
+    InputFile("huge.gz", 2 * MEBIBYTE, "huge.gz", is_gzip=True),
 ]
 
 
@@ -46,7 +45,7 @@ def test_batch_tasks_by_kind() -> None:
 
 def test_bundles() -> None:
     """Many files in one batch task are a kind of their own."""
-    files = [InputFile(f"{number}.txt", 1, Path(f"{number}.txt")) for number in range(10)]
+    files = [InputFile(f"{number}.txt", 1, f"{number}.txt") for number in range(10)]
     plan = plan_of(PoolSettings(), JobSettings(files_per_batch_task=5), files)
 
     assert plan.batch_tasks == {"for many files each": 2}
