@@ -24,8 +24,8 @@ import time
 import unicodedata
 from bisect import bisect_right
 from collections import Counter, deque
-from itertools import islice, repeat
-from operator import add, lt
+from itertools import compress, islice, repeat
+from operator import add, lt, not_
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -103,21 +103,25 @@ def explain(error: Exception) -> Refusal:
 
 
 class Definition(NamedTuple):
-    """What a word is, in two steps, so that most of a text is never decoded.
+    """What a word is, in steps, so that most of a text is never decoded.
 
     `table` (for bytes.translate) makes a space of every ASCII byte that always separates words;
-    what then stands between white space is a piece. `cut` yields the words of a decoded piece.
+    what then stands between white space is a piece. One of ASCII letters and digits is a word; one
+    that is so once decoded need not be cut either. `cut` yields the words of each of the others.
+    `fold` makes words equal that are the same. Both take many at once, each in a line.
     """
 
     name: str
     table: bytes
-    cut: Callable[[str], Iterable[str]]
+    cut: Callable[[str], Iterator[list[str]]]
+    fold: Callable[[str], str]
 
 
 class Simpler(dict[int, "int | str | None"]):
     """For str.translate: what can be in a word stays, of apostrophes there is one, else spaces.
 
-    Soft hyphen, joiners, word joiner and byte order mark are invisible and go.
+    Soft hyphen, joiners, word joiner and byte order mark are invisible and go; so that a text can
+    hold many pieces, the end of a line stays.
     """
 
     def __missing__(self, code: int) -> int | str:
@@ -127,18 +131,18 @@ class Simpler(dict[int, "int | str | None"]):
         return code if is_kept else " "
 
 
-SIMPLER = Simpler(dict.fromkeys([0xAD, 0x200C, 0x200D, 0x2060, 0xFEFF]) | {0x27: "'", 0x2019: "'"})
+INVISIBLE = (0xAD, 0x200C, 0x200D, 0x2060, 0xFEFF)
+SIMPLER = Simpler(dict.fromkeys(INVISIBLE) | {0x0A: "\n", 0x27: "'", 0x2019: "'"})
 
 
-def unicode_words(piece: str) -> Iterable[str]:
-    """Cut a piece, whose ASCII is only `0-9 a-z '`, into words that compare equal when folded.
+def unicode_words(pieces: str) -> Iterator[list[str]]:
+    """Cut pieces, each in a line, whose other ASCII is only `0-9 a-z '`, into words.
 
     A word is letters and digits with the combining marks that follow them; a single apostrophe
     between two of them joins.
     """
-    if piece.isalnum():
-        return (fold(piece),)
-    return [fold(word) for run in piece.translate(SIMPLER).split() for word in words_of(run)]
+    for piece in pieces.translate(SIMPLER).split("\n"):
+        yield [word for run in piece.split() for word in words_of(run)]
 
 
 def words_of(run: str) -> Iterable[str]:
@@ -155,19 +159,24 @@ def words_of(run: str) -> Iterable[str]:
     return [word for part in parts for word in re.split("''+", part.strip("'")) if word]
 
 
-def fold(word: str) -> str:
-    """Make words equal that differ in case or in how accents are composed."""
-    # In this order: casefolding a composed text misses the iota subscript (U+0345), and
-    # casefolding takes letters apart again.
-    decomposed = unicodedata.normalize("NFD", word)
-    return unicodedata.normalize("NFC", decomposed.casefold())
+# The mark, and a block in which letters have it.
+IOTA_SUBSCRIPT = re.compile("[\u0345\u1f80-\u1fff]")
 
 
-def tutorial_words(piece: str) -> Iterator[str]:
-    """Cut a piece at white space and strip ASCII punctuation, and the byte order mark, from it."""
-    for word in piece.split():
-        if bare := word.strip(string.punctuation + "\ufeff"):
-            yield bare
+def fold(words: str) -> str:
+    """Make words equal, each in a line, that differ in case or in how accents are composed."""
+    # Only for the iota subscript it matters whether a text is decomposed when it is casefolded,
+    # which takes letters apart again. Nothing composes with the end of a line.
+    if IOTA_SUBSCRIPT.search(words):
+        words = unicodedata.normalize("NFD", words)
+    return unicodedata.normalize("NFC", words.casefold())
+
+
+def tutorial_words(pieces: str) -> Iterator[list[str]]:
+    """Cut pieces, each in a line, at white space; strip ASCII punctuation and byte order marks."""
+    for piece in pieces.split("\n"):
+        words = [word.strip(string.punctuation + "\ufeff") for word in piece.split()]
+        yield [word for word in words if word]
 
 
 def ascii_table(is_kept: Callable[[str], bool], make: Callable[[str], str]) -> bytes:
@@ -179,8 +188,8 @@ def ascii_table(is_kept: Callable[[str], bool], make: Callable[[str], str]) -> b
 UNICODE_TABLE = ascii_table(lambda c: c.isalnum() or c == "'", str.lower)
 TUTORIAL_TABLE = ascii_table(lambda c: not c.isspace(), str)
 DEFINITIONS = {
-    "unicode": Definition("unicode", UNICODE_TABLE, unicode_words),
-    "tutorial": Definition("tutorial", TUTORIAL_TABLE, tutorial_words),
+    "unicode": Definition("unicode", UNICODE_TABLE, unicode_words, fold),
+    "tutorial": Definition("tutorial", TUTORIAL_TABLE, tutorial_words, str),
 }
 
 
@@ -200,10 +209,22 @@ class Pieces:
         self.key_bytes += sum(map(len, new))
         return len(self.counts) + self.key_bytes // 64
 
-    def take(self) -> Counter[bytes]:
-        """Return the counts and begin anew."""
+    def take(self) -> tuple[Counter[bytes], Iterator[Batch]]:
+        """Return the counts of ASCII letters and digits, and of other pieces; begin anew."""
         counts, self.counts, self.key_bytes = self.counts, Counter(), 0
-        return counts
+        others = [piece for piece in counts if not piece.isalnum()]
+        return counts, batches_of(others, [counts.pop(piece) for piece in others])
+
+
+def batches_of(pieces: list[bytes], counts: list[int]) -> Iterator[Batch]:
+    """Yield pieces and their counts in batches of about `LINES_BYTES`."""
+    start = size = 0
+    for stop, piece in enumerate(pieces, 1):
+        size += len(piece)
+        if size > LINES_BYTES:
+            yield pieces[start:stop], counts[start:stop]
+            start, size = stop, 0
+    yield pieces[start:], counts[start:]
 
 
 class NativePieces:
@@ -214,6 +235,7 @@ class NativePieces:
 
         self.library = library
         self.buffer = ctypes.create_string_buffer(2 * LONGEST_RUN)
+        self.numbers = (ctypes.c_uint64 * BATCH)()
         self.kernel = library.top_words_open(table)
         if not self.kernel:
             raise MemoryError
@@ -225,20 +247,25 @@ class NativePieces:
             raise MemoryError
         return weight
 
-    def take(self) -> Counter[bytes]:
-        """Return the counts and begin anew."""
+    def take(self) -> tuple[Counter[bytes], Iterator[Batch]]:
+        """Return the counts of ASCII letters and digits, and of other pieces; begin anew."""
         counts: Counter[bytes] = Counter()
-        while size := self.library.top_words_take(self.kernel, self.buffer, len(self.buffer)):
-            parts = self.buffer.raw[:size].split()
-            dict.update(counts, zip(parts[::2], map(int, parts[1::2]), strict=True))
-        return counts
+        for pieces, numbers in self.batches(are_plain=True):
+            dict.update(counts, zip(pieces, numbers, strict=True))
+        return counts, self.batches(are_plain=False)
+
+    def batches(self, *, are_plain: bool) -> Iterator[Batch]:
+        """Yield the pieces of one kind with their counts; after the second kind all is given."""
+        room = (self.buffer, len(self.buffer), self.numbers, len(self.numbers))
+        while number := self.library.top_words_take(self.kernel, are_plain, *room):
+            yield self.buffer.value.split(), self.numbers[:number]
 
     def __del__(self) -> None:
         """Free the kernel's memory."""
         self.library.top_words_close(self.kernel)
 
 
-KERNEL_VERSION = 1
+KERNEL_VERSION = 2
 
 
 def load_library() -> ctypes.CDLL | None:
@@ -261,27 +288,45 @@ def load_library() -> ctypes.CDLL | None:
     library.top_words_add.restype = ctypes.c_longlong
     library.top_words_add.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
     library.top_words_take.restype = ctypes.c_size_t
-    library.top_words_take.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    library.top_words_take.argtypes = [
+        *(ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t),
+        *(ctypes.POINTER(ctypes.c_uint64), ctypes.c_size_t),
+    ]
     library.top_words_close.restype = None
     library.top_words_close.argtypes = [ctypes.c_void_p]
     return library
 
 
-def cut_pieces(pieces: Counter[bytes], cut: Callable[[str], Iterable[str]]) -> Counter[bytes]:
-    """Turn counts of pieces into counts of words, in place; bad UTF-8 is decoded to U+FFFD."""
+def words_in(pieces: Pieces | NativePieces, definition: Definition) -> Counter[bytes]:
+    """Take pieces and return the counts of their words."""
+    words, batches = pieces.take()
+    for batch in batches:
+        for found, counts in cut_batch(*batch, definition):
+            increase(words, found, counts)
+    return words
+
+
+def cut_batch(pieces: list[bytes], counts: list[int], definition: Definition) -> Iterator[Batch]:
+    """Yield the words of pieces, folded, some perhaps twice; bad UTF-8 is decoded to U+FFFD."""
     # Exact, because no word holds an ASCII separator and decoding commutes with cuts at ASCII.
-    words: dict[bytes, int] = {}
-    for piece in [piece for piece in pieces if not piece.isalnum()]:
-        count = pieces.pop(piece)
-        for word in cut(piece.decode("utf-8", "replace")):
-            key = word.encode()
-            words[key] = words.get(key, 0) + count
-    increase(pieces, words, words.values())
-    return pieces
+    decoded = b"\n".join(pieces).decode("utf-8", "replace").split("\n")
+    are_words = list(map(str.isalnum, decoded))
+    others = list(map(not_, are_words))
+    cut = definition.cut("\n".join(compress(decoded, others)))
+    found = [
+        (word, count)
+        for words, count in zip(cut, compress(counts, others), strict=False)
+        for word in words
+    ]
+    for words, numbers in (
+        (compress(decoded, are_words), list(compress(counts, are_words))),
+        ([word for word, _ in found], [count for _, count in found]),
+    ):
+        yield definition.fold("\n".join(words)).encode().split(), numbers
 
 
 def increase(held: Counter[bytes], words: Iterable[bytes], counts: Iterable[int]) -> None:
-    """Add counts of words."""
+    """Add counts of words, of which some may be there twice."""
     # Faster than Counter.update with a mapping, which is a loop of Python.
     sums = map(add, map(held.get, words, repeat(0)), counts)
     dict.update(held, zip(words, sums, strict=True))
@@ -626,14 +671,14 @@ def count_blocks(blocks: Blocks, name: str, task: Task) -> Words:
     Raises:
         Refusal: it is no text, or the disk is full.
     """
-    table, cut = task.definition.table, task.definition.cut
+    table = task.definition.table
     pieces = NativePieces(table, task.library) if task.library else Pieces(table)
     words = Words(task.folder, task.most_weight)
     for text in whole_pieces(blocks, name, table):
         if pieces.add(text) > task.most_weight:
-            words.add(cut_pieces(pieces.take(), cut))
+            words.add(words_in(pieces, task.definition))
             words.spill()
-    words.add(cut_pieces(pieces.take(), cut))
+    words.add(words_in(pieces, task.definition))
     return words
 
 

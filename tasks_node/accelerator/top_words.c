@@ -8,12 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION 1
+#define VERSION 2
 #define AHEAD 64
 #define SHORT 16
 #define FIRST_BITS 14
 #define PADDING 32
-#define LONGEST_COUNT 24
 
 typedef struct { uint64_t low, high, count; } Slot;
 typedef struct { uint64_t hash, offset, length, count; } LongSlot;
@@ -218,38 +217,53 @@ long long top_words_add(Kernel *k, const unsigned char *raw, size_t size) {
     return (long long)(k->used + k->long_used + (k->short_bytes + k->arena_used) / 64);
 }
 
-static size_t written(char *out, const char *key, size_t length, uint64_t count) {
-    char digits[LONGEST_COUNT];
-    size_t begin = sizeof digits;
-    do digits[--begin] = (char)('0' + count % 10);
-    while (count /= 10);
-    memcpy(out, key, length);
-    out[length] = '\t';
-    memcpy(out + length + 1, digits + begin, sizeof digits - begin);
-    length += 1 + sizeof digits - begin;
-    out[length] = '\n';
-    return length + 1;
+static int is_plain(const unsigned char *piece, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        unsigned char letter = piece[i] | 0x20;
+        if ((letter < 'a' || letter > 'z') && (piece[i] < '0' || piece[i] > '9')) return 0;
+    }
+    return 1;
 }
 
-/* Write counts as lines of piece, tab, count; return their bytes: 0 once all are given, and then
- * nothing is held any more. The buffer must have room for the longest piece and its count. */
-size_t top_words_take(Kernel *k, char *out, size_t size) {
-    size_t used = 0;
+typedef struct {
+    int plain;
+    char *text;
+    size_t size, used;
+    uint64_t *counts;
+    size_t room, number;
+} Batch;
+
+/* Add a piece to the batch if it is of the kind wanted; return 0 if there is no room. */
+static int put(Batch *b, const void *piece, size_t length, uint64_t count) {
+    if (!count || is_plain(piece, length) != b->plain) return 1;
+    if (b->number == b->room || b->size - b->used < length + 2) return 0;
+    memcpy(b->text + b->used, piece, length);
+    b->used += length;
+    b->text[b->used++] = '\n';
+    b->counts[b->number++] = count;
+    return 1;
+}
+
+/* Write pieces, a line each, up to a NUL byte, and their counts beside; return how many: first of
+ * those that are ASCII letters and digits (`plain`), then of the others. 0 ends a kind; after the
+ * others nothing is held any more. There must be room for the longest piece. */
+size_t top_words_take(Kernel *k, int plain, char *out, size_t size, uint64_t *counts, size_t room) {
+    Batch b = {plain, out, size, 0, counts, room, 0};
     for (; k->taken < (size_t)1 << k->bits; k->taken++) {
         Slot *slot = &k->slots[k->taken];
-        if (used + SHORT + LONGEST_COUNT + 2 > size) return used;
-        if (slot->count)
-            used += written(out + used, (char *)slot, length_of(slot->low, slot->high), slot->count);
+        size_t length = slot->count ? length_of(slot->low, slot->high) : 0;
+        if (!put(&b, slot, length, slot->count)) break;
     }
     for (; k->long_taken < (size_t)1 << k->long_bits; k->long_taken++) {
         LongSlot *slot = &k->long_slots[k->long_taken];
-        if (!slot->count) continue;
-        if (used + slot->length + LONGEST_COUNT + 2 > size) return used;
-        used += written(out + used, k->arena + slot->offset, slot->length, slot->count);
+        if (!put(&b, k->arena + slot->offset, slot->length, slot->count)) break;
     }
-    if (used) return used;
+    out[b.used] = 0;
+    if (b.number) return b.number;
+    k->taken = k->long_taken = 0;
+    if (plain) return 0;
     memset(k->slots, 0, sizeof *k->slots << k->bits);
     memset(k->long_slots, 0, sizeof *k->long_slots << k->long_bits);
-    k->used = k->long_used = k->arena_used = k->short_bytes = k->taken = k->long_taken = 0;
+    k->used = k->long_used = k->arena_used = k->short_bytes = 0;
     return 0;
 }
