@@ -46,6 +46,8 @@ class Beat(BaseModel):
         attempt: the last attempt that was opened; 0 before the first.
         state: what the run is doing.
         until: when waiting or keeping ends, UTC.
+        kept: the kinds of resources that are kept: `pool`, `job`, `containers`; None: all. The
+            others are waste, should the run have died before it deleted them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,6 +57,7 @@ class Beat(BaseModel):
     attempt: int = 0
     state: State = State.RUNNING
     until: AwareDatetime | None = None
+    kept: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,12 +19,14 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.logging import get_run_logger
 from prefect.logging.loggers import flow_run_logger
 
+from flows.ask import ask
 from flows.errors import HeartbeatLost, PipelineError, RunIsAlive, RunTakenOver, ServiceError
 from flows.heartbeat import Heartbeat
 from flows.runs import EVERY_ATTEMPT, Run, new_run, run_id_of
 from flows.services import Services, open_services, step
 from flows.settings import CleanUpPolicy, JobSettings, Outcome
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
+from flows.steps.pool import take_nodes_away
 
 # A cancelled flow is killed after 30 s: then deletions must have been started, and the hook waits.
 CANCELLED_TIMEOUT_S = 15
@@ -65,7 +68,8 @@ def _listed(names: list[str]) -> str:
 
 
 def wanted(policy: CleanUpPolicy, outcome: Outcome) -> Kinds:
-    """Return which kinds of resources are deleted after such an outcome."""
+    """Return which kinds of resources are deleted after such an outcome, if nobody was asked."""
+    policy = policy.answered({})
     return Kinds(
         containers=policy.deletes(policy.containers, outcome),
         job=policy.deletes(policy.job, outcome),
@@ -107,6 +111,8 @@ def cleaned_up(
 ) -> Iterator[None]:
     """Run the clean-up after the block, however it is left; what it raised stays the error.
 
+    After a success a person is asked first, if the policy says so.
+
     Args:
         services: clients that are open already, for a clean-up without Prefect's server.
         run: whose resources.
@@ -120,6 +126,8 @@ def cleaned_up(
     """
     try:
         yield
+        last = run.in_attempt(heartbeat.attempt)
+        policy = ask(last, heartbeat, policy, partial(take_nodes_away, services, last))
     except (RunIsAlive, RunTakenOver):
         heartbeat.stop()
         raise
@@ -215,7 +223,9 @@ def clean_up_after(
     policy = CleanUpPolicy.model_validate(given.get("clean_up") or {})
     job = JobSettings.model_validate(given.get("job") or {})
     holder = UUID(str(flow_run.id))
+    pool = given.get("pool") or {}
     run = new_run(run_id_of(given["resume"]) if given.get("resume") else holder, 0, job, policy)
+    run = run.on_pool(pool.get("existing_pool_id"))
     outcome = Outcome.FAILED if state.is_crashed() else Outcome.CANCELLED
     logger = flow_run_logger(flow_run)
     names = (given.get("batch_credentials"), given.get("storage_credentials"))

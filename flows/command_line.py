@@ -6,9 +6,10 @@ this machine (`--local`) starts meanwhile.
 
 import logging
 import os
+import select
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -24,9 +25,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from flows.errors import ConfigurationError
+from flows.errors import ConfigurationError, PipelineError
 from flows.inputs import find_inputs
 from flows.options import BatchTaskOptions, NodeOptions, SelectionOptions
+from flows.settings import CleanUpPolicy, Policy
 from flows.summary import TOTAL_TITLE, table_rows
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ PREFECT_DEFAULTS = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
+    # A server that is lost is given up after seconds, not a minute for every call.
+    "PREFECT_CLIENT_MAX_RETRIES": "2",
 }
 ENGINE_MODULES = frozenset({"flow_engine", "task_engine"})
 ACCOUNTS = Group("Accounts", sort_key=1)
@@ -64,6 +68,7 @@ def count(  # noqa: PLR0913 - these are the options of the command
     selection: SelectionOptions = NO_SELECTION,
     plan: Annotated[bool, Parameter(negative=())] = False,
     resume: str | None = None,
+    ask: Annotated[bool, Parameter(negative=())] = False,
     local: Annotated[bool, Parameter(negative=(), group=ACCOUNTS)] = False,
     batch_credentials: Annotated[str | None, Parameter(group=ACCOUNTS)] = None,
     storage_credentials: Annotated[str | None, Parameter(group=ACCOUNTS)] = None,
@@ -80,12 +85,15 @@ def count(  # noqa: PLR0913 - these are the options of the command
         selection: Which files are counted.
         plan: Say what would be created and what it could cost, and stop.
         resume: Go on with a run that failed or died: its name `tw-...` or its flow run's id.
+        ask: When the outputs are here, ask whether to delete job and pool; Enter means yes.
         local: Start Azure Batch and Blob Storage on this machine, and use them.
         batch_credentials: Saved block of the Batch account; default: environment, then .env.
         storage_credentials: Saved block of the storage account; default: environment, then .env.
         nodes: The nodes.
         batch_tasks: The batch tasks.
     """
+    if ask and not sys.stdin.isatty():
+        raise ConfigurationError("--ask needs a terminal: run there, or leave it out")
     settings = checked_settings(selection, nodes, batch_tasks)
     find_inputs(inputs, settings["selection"])
     if local and (batch_credentials or storage_credentials):
@@ -100,7 +108,7 @@ def count(  # noqa: PLR0913 - these are the options of the command
         with explained(local=local), open_services(batch_credentials, storage_credentials):
             pass
         show_steps_only()
-        with shown_progress():
+        with shown_progress() as hide, asked_here(hide, wanted=ask) as policy:
             result = top_words(
                 list(inputs),
                 num_words,
@@ -108,6 +116,7 @@ def count(  # noqa: PLR0913 - these are the options of the command
                 batch_credentials,
                 storage_credentials,
                 **settings,
+                clean_up=policy,
                 plan_only=plan,
                 resume=resume,
             )
@@ -178,13 +187,61 @@ def show_steps_only() -> None:
 
 
 @contextmanager
-def shown_progress() -> Iterator[None]:
-    """Show how far the batch tasks are as a bar, if standard error is a terminal."""
+def asked_here(hide: Callable[[], None], *, wanted: bool) -> Iterator[CleanUpPolicy]:
+    """Give the policy of the clean-up: with questions on this terminal, or the default.
+
+    Args:
+        hide: clears the terminal for a question.
+        wanted: whether to ask.
+    """
+    if not wanted:
+        yield CleanUpPolicy()
+        return
+    from flows.ask import on_question  # noqa: PLC0415 - imports Prefect
+
+    def question(names: Mapping[str, str], timeout_s: int) -> Mapping[str, bool]:
+        """Ask about each of them."""
+        hide()
+        return ask_on_terminal(names, timeout_s)
+
+    token = on_question.set(question)
+    try:
+        yield CleanUpPolicy(job=Policy.ASK, pool=Policy.ASK)
+    finally:
+        on_question.reset(token)
+
+
+def ask_on_terminal(names: Mapping[str, str], timeout_s: int) -> dict[str, bool]:
+    """Ask what to delete; Enter means yes, `n` keeps, and Ctrl-C or no answer is Enter for all.
+
+    Args:
+        names: what is asked about, by kind.
+        timeout_s: seconds for all answers together.
+    """
+    said = dict.fromkeys(names, True)
+    deadline = time.monotonic() + timeout_s
+    try:
+        for kind, name in names.items():
+            sys.stderr.write(f"Delete {kind} {name}? [Y/n] ")
+            sys.stderr.flush()
+            left_s = max(0.0, deadline - time.monotonic())
+            if not select.select([sys.stdin], [], [], left_s)[0]:
+                break
+            said[kind] = not sys.stdin.readline().strip().lower().startswith("n")
+    except KeyboardInterrupt:
+        said = dict.fromkeys(names, True)
+        sys.stderr.write("\nnothing is kept\n")
+    return said
+
+
+@contextmanager
+def shown_progress() -> Iterator[Callable[[], None]]:
+    """Show how far the batch tasks are as a bar, if standard error is a terminal; give its end."""
     from flows.steps.progress import Progress, on_progress  # noqa: PLC0415 - imports Prefect
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield
+        yield lambda: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with ProgressBar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
@@ -197,7 +254,7 @@ def shown_progress() -> Iterator[None]:
 
         token = on_progress.set(show)
         try:
-            yield
+            yield bar.stop
         finally:
             on_progress.reset(token)
 
@@ -239,10 +296,24 @@ def main() -> int:
         sys.stderr.write("stopped by Ctrl-C\n")
         return STOPPED_BY_CTRL_C
     except Exception as error:  # noqa: BLE001 - the last resort; whatever it is, it is told once
-        told = [f"error: {str(error) or type(error).__name__}", *getattr(error, "__notes__", ())]
-        sys.stderr.write("\n".join(told) + "\n")
+        sys.stderr.write("\n".join(told(error)) + "\n")
         return FAILED
     return 0
+
+
+def told(error: BaseException) -> Iterator[str]:
+    """Yield what an error says, and our own error that it came after, if there is one."""
+    text = str(error) or type(error).__name__
+    if type(error).__module__.partition(".")[0] in {"httpx", "httpcore"}:
+        text = f"Prefect's server (PREFECT_API_URL) could not be reached: {text}"
+    yield f"error: {text}"
+    yield from getattr(error, "__notes__", ())
+    before = error.__context__
+    while before and not isinstance(before, PipelineError):
+        before = before.__context__
+    if before and not isinstance(error, PipelineError):
+        yield f"after: {before}"
+        yield from getattr(before, "__notes__", ())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ The one place that emits events; automations can match them by these resource id
 from collections.abc import Callable, Mapping
 
 from prefect.events import emit_event
+from prefect.events.clients import PrefectEventsClient
+from prefect.events.worker import EventsWorker, emit_events_to_cloud
 from prefect.logging import get_run_logger
+from prefect.settings import PREFECT_API_URL
 
 from flows.runs import Run
 from flows.work import Ending, PlannedTask
@@ -16,9 +19,21 @@ from flows.work import Ending, PlannedTask
 # So many batch tasks and nodes are shown one by one; more would drown the rest.
 VISIBLE = 48
 MOST_INPUTS = 10
+# Prefect would try ten times more, seven seconds for each event; what it could not send it keeps,
+# and sends it again with a later one.
+RECONNECTIONS = 1
 
 Resource = dict[str, str]
 Payload = Mapping[str, object]
+
+
+def give_up_soon() -> None:
+    """Have the process end soon if Prefect's server is lost: its own events wait there too.
+
+    For a server that is asked for by its URL; must be called before the first event.
+    """
+    if PREFECT_API_URL.value() and not emit_events_to_cloud():
+        EventsWorker.set_client_override(PrefectEventsClient, reconnection_attempts=RECONNECTIONS)
 
 
 def is_heard_always() -> bool:

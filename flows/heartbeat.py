@@ -6,7 +6,7 @@ want the same run one wins, and the other finds out.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from secrets import token_hex
@@ -133,8 +133,11 @@ class Heartbeat:
         return self.is_held
 
     def _follow(self, seen: Sighting | None) -> None:
-        beat = self._beat.model_copy(update={"attempt": seen.beat.attempt if seen else 0})
-        self._write(beat, seen.etag if seen else None)
+        update: dict[str, Any] = {"attempt": seen.beat.attempt if seen else 0}
+        if seen and self._beat.state is State.DELETING:
+            # Should this process die, what is kept is still known.
+            update |= {"until": seen.beat.until, "kept": seen.beat.kept}
+        self._write(self._beat.model_copy(update=update), seen.etag if seen else None)
 
     def open_attempt(self, attempt: int) -> None:
         """Write down that an attempt begins; its pool and job may be created after that.
@@ -146,18 +149,44 @@ class Heartbeat:
             self.check()
             self._rewrite(self._beat.model_copy(update={"attempt": attempt}))
 
-    def keep(self, until: datetime) -> None:
+    def wait_for_person(self, until: datetime) -> None:
+        """Write down that the run waits for an answer, and until when, UTC.
+
+        Raises:
+            RunLost: the run is no longer this process's.
+        """
+        self._change(State.WAITING, until.astimezone(UTC))
+
+    def go_on(self) -> None:
+        """Write down that the run waits no longer.
+
+        Raises:
+            RunLost: the run is no longer this process's.
+        """
+        self._change(State.RUNNING, None)
+
+    def _change(self, state: State, until: datetime | None) -> None:
+        with self._lock:
+            self.check()
+            self._rewrite(self._beat.model_copy(update={"state": state, "until": until}))
+
+    def keep(self, until: datetime, kept: Sequence[str] | None = None) -> None:
         """Stop, and declare what the run leaves to be evidence: anybody may resume it.
 
         Args:
             until: when it is waste, UTC.
+            kept: the kinds of resources that are, `pool`, `job`, `containers`; None: all.
 
         Raises:
             RunLost: the run is no longer this process's.
         """
         self.stop()
         with self._lock:
-            update = {"state": State.KEPT, "until": until.astimezone(UTC)}
+            update = {
+                "state": State.KEPT,
+                "until": until.astimezone(UTC),
+                "kept": None if kept is None else tuple(kept),
+            }
             self._rewrite(self._beat.model_copy(update=update))
 
     def make_sure(self) -> None:

@@ -27,9 +27,9 @@ class Phases:
         self._stop()
         return dict(self._elapsed_s)
 
-    def since(self, name: str) -> float:
-        """Return the seconds since a phase first began."""
-        return time.monotonic() - self._first[name]
+    def since(self, name: str) -> float | None:
+        """Return the seconds since a phase first began; None if it never did."""
+        return time.monotonic() - self._first[name] if name in self._first else None
 
     def _stop(self) -> None:
         now = time.monotonic()

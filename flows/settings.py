@@ -1,5 +1,6 @@
 """Parameters of the flow as frozen models; Prefect shows them as a form: titles, units, bounds."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -8,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 # The service gives up a batch task after 180 days.
 Seconds = Annotated[int, Field(ge=1, le=180 * 24 * 3600)]
+# In the order in which people are asked.
+QUESTIONED = ("job", "pool", "containers")
 
 
 class Settings(BaseModel):
@@ -59,6 +62,11 @@ class PoolSettings(Settings):
         title="Autoscale formula",
         description="Azure's formula for the number of nodes, instead of fixed numbers.",
         min_length=1,
+    )
+    dead_mans_switch: bool = Field(
+        default=False,
+        title="Dead man's switch",
+        description="Azure itself takes the nodes away when no batch task is left.",
     )
     node_price_per_hour: float | None = Field(
         default=None,
@@ -194,11 +202,19 @@ class JobSettings(Settings):
 
 
 class Policy(StrEnum):
-    """When a resource is deleted; a cancelled run counts as none to keep things for."""
+    """When a resource is deleted; a cancelled run counts as none to keep things for.
+
+    Attributes:
+        ALWAYS: whatever happened.
+        ON_SUCCESS: unless the run failed.
+        NEVER: not at the end; what is kept is waste after `keep_s`.
+        ASK: a person says it after a success; after any other ending it is as by default.
+    """
 
     ALWAYS = "always"
     ON_SUCCESS = "on_success"
     NEVER = "never"
+    ASK = "ask"
 
 
 class Outcome(StrEnum):
@@ -210,17 +226,28 @@ class Outcome(StrEnum):
 
 
 class CleanUpPolicy(Settings):
-    """What is deleted at the end."""
+    """What is deleted at the end; what `never` keeps, and what a failure leaves, stays `keep_s`."""
 
     containers: Policy = Field(
         default=Policy.ON_SUCCESS,
         title="Delete containers",
         description="They hold inputs, outputs and logs: what a failed run can go on from.",
     )
-    job: Policy = Field(default=Policy.ALWAYS, title="Delete job")
-    pool: Policy = Field(default=Policy.ALWAYS, title="Delete pool")
+    job: Policy = Field(
+        default=Policy.ON_SUCCESS,
+        title="Delete job",
+        description="One that is kept is ended first; it shows which batch tasks failed, and how.",
+    )
+    pool: Policy = Field(
+        default=Policy.ALWAYS, title="Delete pool", description="Its nodes cost money."
+    )
     keep_s: Seconds = Field(
         default=86400, title="Keep (s)", description="Longest time that anything kept may stay."
+    )
+    ask_timeout_s: Seconds = Field(
+        default=3600,
+        title="Time for an answer (s)",
+        description="Where a person is asked: without an answer for so long, all is deleted.",
     )
     heartbeat_limit_s: Seconds = Field(
         default=600,
@@ -233,11 +260,32 @@ class CleanUpPolicy(Settings):
         description="Seconds to wait until everything is really gone; a pool can take minutes.",
     )
 
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """The kinds of resources about which a person is asked: `job`, `pool`, `containers`."""
+        return tuple(kind for kind in QUESTIONED if getattr(self, kind) is Policy.ASK)
+
+    def answered(self, deletes: Mapping[str, bool]) -> Self:
+        """Return the policy without questions.
+
+        Args:
+            deletes: what a person said, by kind; without an answer it is as by default.
+        """
+        said = {
+            kind: _told(deletes[kind]) if kind in deletes else type(self).model_fields[kind].default
+            for kind in self.questions
+        }
+        return self.model_copy(update=said)
+
     def deletes(self, policy: Policy, outcome: Outcome) -> bool:
-        """Tell whether a resource of this policy is deleted after such an outcome."""
+        """Tell whether a resource of this policy, which asks nobody, is deleted after that."""
         return policy is Policy.ALWAYS or (
             policy is Policy.ON_SUCCESS and outcome is not Outcome.FAILED
         )
+
+
+def _told(is_deleted: bool) -> Policy:  # noqa: FBT001 - an answer
+    return Policy.ALWAYS if is_deleted else Policy.NEVER
 
 
 def minutes_at_least(seconds: int, minimum: int) -> timedelta:

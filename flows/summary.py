@@ -14,6 +14,7 @@ BLOCKS = "▏▎▍▌▋▊▉█"
 BAR_WIDTH = 20
 # A page with more is no picture any more; the files beside the outputs have all.
 MOST_INPUTS = 100
+MOST_ROWS = 2000
 TOTAL_TITLE = "(all inputs)"
 
 
@@ -40,7 +41,7 @@ class Summary:
         run_id: the flow run's.
         result: what it found.
         phases_s: seconds of each phase, in their order.
-        nodes: what they were used for; None if they are not the run's own.
+        nodes: what they were used for; None if there were none of its own.
     """
 
     run_id: str
@@ -82,21 +83,27 @@ def table_rows(words: Mapping[str, WordCounts]) -> Iterator[dict[str, str | int]
 
 
 def shown_rows(result: Result) -> list[dict[str, str | int]]:
-    """Return the rows for Prefect's UI with bars: the total first, then at most `MOST_INPUTS`."""
+    """Return the rows for Prefect's UI with bars: the total first, then at most `MOST_INPUTS`.
+
+    Of very long lists only the first `MOST_ROWS` rows are shown.
+    """
     shown = {name: result.words[name] for name in islice(result.words, MOST_INPUTS)}
     groups = [(TOTAL_TITLE, result.total)] if result.total is not None else []
-    return [
+    rows = (
         {**row, "bar": bar(int(row["count"]), most)}
         for name, counts in [*groups, *shown.items()]
         for most in [max((count for _, count in counts), default=0)]
         for row in table_rows({name: counts})
-    ]
+    )
+    return list(islice(rows, MOST_ROWS))
 
 
 def bounds_told(result: Result) -> str:
-    """Return which inputs are shown, if not all of them are."""
-    more = len(result.words) - MOST_INPUTS
-    return f"; the first {MOST_INPUTS} of {len(result.words)} inputs" if more > 0 else ""
+    """Return which inputs and words are shown, if not all of them are."""
+    num_inputs = len(result.words)
+    told = f"; the first {MOST_INPUTS} of {num_inputs} inputs" if num_inputs > MOST_INPUTS else ""
+    is_cut = len(shown_rows(result)) == MOST_ROWS
+    return f"{told}; the first {MOST_ROWS} rows" if is_cut else told
 
 
 def as_markdown(summary: Summary) -> str:

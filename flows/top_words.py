@@ -17,6 +17,7 @@ if __name__ == "__main__":
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -27,9 +28,10 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.clean_up import clean_up_after, cleaned_up
+from flows.events import give_up_soon
 from flows.heartbeat import Heartbeat
+from flows.output_files import read_result
 from flows.phases import Phases
-from flows.results import read_result
 from flows.runs import Run, new_run, run_id_of
 from flows.services import Services, open_services
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings, Selection
@@ -94,11 +96,8 @@ def count(services: Services, heartbeat: Heartbeat, work: Work) -> Run:
     for run in attempts(services, work.run, heartbeat):
         work.phases.begin("upload")
         upload_files(services, run, work.job.node_program, work.sources, work.levels)
-        work.phases.begin("pool and job")
-        if not work.pool.existing_pool_id:
-            create_pool(services, run, work.pool, work.node_agent, work.job.node_program)
-        create_job(services, run, work.job)
-        levels = Levels(services, run, work.pool, work.job, work.folder, work.phases)
+        begin = partial(begin_attempt, services, run, work)
+        levels = Levels(services, run, work.pool, work.job, work.folder, work.phases, begin)
         lost = levels.count(work.levels)
         if not lost:
             return run
@@ -106,10 +105,19 @@ def count(services: Services, heartbeat: Heartbeat, work: Work) -> Run:
     raise failure_error(lost, work.folder)
 
 
+def begin_attempt(services: Services, run: Run, work: Work) -> None:
+    """Create pool and job of an attempt in which there is something to be done."""
+    work.phases.begin("pool and job")
+    if not work.pool.existing_pool_id:
+        create_pool(services, run, work.pool, work.node_agent, work.job.node_program)
+    create_job(services, run, work.job)
+
+
 def publish(services: Services, run: Run, work: Work) -> Result:
     """Read the outputs that are in the folder, and show what they say."""
     work.phases.begin("results")
-    nodes = estimate_node_use(services, run, work.pool, work.phases.since("pool and job"))
+    used_s = work.phases.since("pool and job")
+    nodes = None if used_s is None else estimate_node_use(services, run, work.pool, used_s)
     result = read_result(work.folder, work.sources, has_total=work.job.total)
     summary = Summary(run.flow_run_id, result, work.phases.elapsed_s(), nodes)
     publish_results(services, summary, work.folder)
@@ -157,6 +165,7 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
     Raises:
         PipelineError: the run cannot go on; the message says why and what to do.
     """
+    give_up_soon()
     phases = Phases("preflight")
     folder = prepare_output_dir(output_dir)
     check_node_program(job.node_program)

@@ -8,7 +8,7 @@ from azure.batch.models import (
     BatchPoolState,
     BatchPoolUpdateOptions,
 )
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from prefect.logging import get_run_logger
 
 from flows import specs
@@ -17,10 +17,13 @@ from flows.errors import ConfigurationError
 from flows.heartbeat import Heartbeat
 from flows.runs import MARK, PREFIX, Run
 from flows.services import Services, error_code, lowered, step
-from flows.steps.leftovers import delete_attempts
+from flows.steps.job import ENDED
+from flows.steps.leftovers import Kinds, delete_attempts, delete_leftovers
 
 # A node or a service can lose an output once or twice; a node program that writes none, always.
 MOST_ATTEMPTS = 3
+# A pool can take minutes.
+DELETION_LIMIT_S = 1800
 # Enough for a person to see which one was meant.
 NUM_NAMED = 10
 
@@ -74,24 +77,28 @@ def open_attempt(services: Services, run: Run, heartbeat: Heartbeat) -> Run:
     """Take the run, and find the attempt to work in: the last if it is active, else the next.
 
     Returns:
-        The run in its attempt.
+        The run in its attempt; of those before it, if it is a new one, no job and pool is left.
 
     Raises:
+        CleanUpIncomplete: a job or pool of an earlier attempt is not gone after half an hour.
         RunIsAlive: another process works on the run.
         RunTakenOver: another process was faster just now.
     """
     _take(services, run, heartbeat)
     last = run.in_attempt(heartbeat.attempt)
-    if last.attempt and _is_active(services, last):
-        _renew_attempt(services, last)
+    if last.attempt and _is_active(services, last) and _is_renewed(services, last):
         get_run_logger().info("going on with job %s", last.job_id)
         return last
-    going = delete_attempts(services, last) if last.attempt else []
+    # Until it is gone, a node of it may still write an output, and its cores count for the quota.
+    kinds = Kinds(containers=False)
+    gone = delete_leftovers(services, last, kinds, DELETION_LIMIT_S) if last.attempt else []
     # Before anything of the attempt exists, so that whoever comes next knows of it.
     heartbeat.open_attempt(last.attempt + 1)
     if last.attempt:
-        told = ", ".join(going) or "nothing was left of the one before"
-        get_run_logger().info("attempt %d of run %s: %s", last.attempt + 1, run.name, told)
+        told = ", ".join(gone) or "nothing"
+        get_run_logger().info(
+            "attempt %d of run %s; deleted of those before: %s", last.attempt + 1, run.name, told
+        )
     return run.in_attempt(last.attempt + 1)
 
 
@@ -109,10 +116,14 @@ def _take(services: Services, run: Run, heartbeat: Heartbeat) -> None:
 
 
 def _is_active(services: Services, run: Run) -> bool:
-    """Tell whether job and pool of the run's attempt still take work."""
+    """Tell whether job and pool of the run's attempt still take work, and nothing has failed.
+
+    A batch task that failed stays in its job: there it could only be found as failed again.
+    """
     try:
         job = services.batch.get_job(run.job_id, select=["state", "poolInfo"])
         pool = services.batch.get_pool(run.pool_id, select=["state"])
+        counts = services.batch.get_job_task_counts(run.job_id).task_counts
     except HttpResponseError as error:
         if error_code(error) not in {"JobNotFound", "PoolNotFound"}:
             raise
@@ -120,14 +131,23 @@ def _is_active(services: Services, run: Run) -> bool:
     is_job_active = lowered(job.state) == BatchJobState.ACTIVE.value
     # Resumed with another pool, a run leaves the job where it is and opens its next attempt.
     is_job_active &= job.pool_info.pool_id == run.pool_id
-    return is_job_active and lowered(pool.state) == BatchPoolState.ACTIVE.value
+    is_pool_active = lowered(pool.state) == BatchPoolState.ACTIVE.value
+    return is_job_active and is_pool_active and not counts.failed
 
 
-def _renew_attempt(services: Services, run: Run) -> None:
+def _is_renewed(services: Services, run: Run) -> bool:
+    """Renew the marks of job and pool; return whether the job was still there to take them."""
     marks = specs.metadata(run)
-    services.batch.update_job(run.job_id, BatchJobUpdateOptions(metadata=marks))
+    try:
+        services.batch.update_job(run.job_id, BatchJobUpdateOptions(metadata=marks))
+    except ResourceExistsError as error:
+        # Told to end with its last batch task, it can do so at any moment.
+        if error_code(error) not in ENDED:
+            raise
+        return False
     if run.existing_pool_id is None:
         services.batch.update_pool(run.pool_id, BatchPoolUpdateOptions(metadata=marks))
+    return True
 
 
 @step("look for outputs that are there")

@@ -18,6 +18,8 @@ from flows.services import Outage, Services, lowered, service_errors, step
 from flows.settings import JobSettings
 from flows.work import PlannedTask
 
+# More than a megabyte in all, or too many resource files for one batch task.
+TOO_LARGE = frozenset({"RequestBodyTooLarge", "RequestEntityTooLarge"})
 # What the service takes in one call.
 COLLECTION_SIZE = 100
 # So many calls at once keep the service busy, and are too few to be throttled for.
@@ -116,7 +118,7 @@ class _Submission:
         try:
             results = call.result()
         except ServiceError as error:
-            if error.code == "RequestBodyTooLarge":
+            if error.code in TOO_LARGE:
                 self._send_smaller(chunk, error)
             elif self._outage.bears([error]):
                 self._send_later(chunk, str(error))

@@ -14,7 +14,6 @@ from flows.work import BlobPlace
 READS = 3
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
-BLOCK_BYTES = 1024**2
 
 
 def fetch(services: Services, place: BlobPlace, path: Path) -> str:

@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
-from flows.errors import ConfigurationError, OutputDamaged, without_sas
+from flows.errors import ConfigurationError, OutputDamaged, ServiceError, without_sas
 from flows.parallel import NUM_THREADS
 from flows.runs import Run
 from flows.services import Services, step
@@ -88,12 +88,19 @@ class Downloads:
         Args:
             planned: the batch task.
             ending: how it ended; None if its outputs are there from an earlier attempt.
+
+        Raises:
+            ConfigurationError: the folder took no file of an earlier one.
+            RunLost: this process may not go on with the run.
         """
         # One that somebody activated again after its end ends once more.
         self._lost.pop(planned.id, None)
         self._failures.pop(planned.id, None)
-        while self._pending and self._pending[0].done() and not self._pending[0].exception():
-            self._pending.popleft()
+        while self._pending and self._pending[0].done():
+            if isinstance(self._pending[0].exception(), ServiceError):
+                # Told by `finish`; the watch would take it for trouble of its own.
+                break
+            self._pending.popleft().result()
         self._pending.append(
             self._threads.submit(self._context.copy().run, self._take, planned, ending)
         )

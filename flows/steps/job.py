@@ -1,5 +1,6 @@
 """The job: created before its batch tasks, told to end by itself after the last one is in."""
 
+from datetime import UTC, datetime
 from functools import partial
 
 from azure.batch.models import BatchAllTasksCompleteMode, BatchJobUpdateOptions
@@ -10,9 +11,15 @@ from flows.errors import NotOwned
 from flows.events import Announcer
 from flows.runs import Run
 from flows.sas import read_url, write_url
-from flows.services import Services, error_code, step
+from flows.services import Services, error_code, lowered, step
 from flows.settings import JobSettings
 from flows.steps.storage import program_blobs
+
+SHORTEST_S = 60
+ENDED = frozenset({"JobCompleted", "JobBeingTerminated"})
+TERMINATE = BatchAllTasksCompleteMode.TERMINATE_JOB
+# What the service gives as the reason if it was told to end the job after the last batch task.
+BY_ITSELF = "alltaskscomplete"
 
 
 @step("create job")
@@ -22,9 +29,13 @@ def create_job(services: Services, run: Run, settings: JobSettings) -> None:
     Raises:
         NotOwned: a job of that id belongs to another run.
     """
+    # SAS URLs hold until the run's deadline, and then it may be deleted: a job of a later attempt
+    # has only what is left of the time.
+    left_s = max(SHORTEST_S, int((run.deadline - datetime.now(UTC)).total_seconds()))
+    limit_s = min(settings.max_wall_clock_time_s, left_s)
     options = specs.job(
         run,
-        settings,
+        settings.model_copy(update={"max_wall_clock_time_s": limit_s}),
         write_url(services.blobs, run),
         program_blobs(run, settings.node_program),
         partial(read_url, services.blobs, run),
@@ -47,9 +58,19 @@ def end_job_with_last_task(services: Services, run: Run) -> None:
     An empty job that is told so ends at once, and an ended job takes no batch tasks: this is
     for after the last ones are in. A job that ended meanwhile is left as it is.
     """
-    options = BatchJobUpdateOptions(all_tasks_complete_mode=BatchAllTasksCompleteMode.TERMINATE_JOB)
+    options = BatchJobUpdateOptions(all_tasks_complete_mode=TERMINATE)
     try:
         services.batch.update_job(run.job_id, options)
     except ResourceExistsError as error:
-        if error_code(error) not in {"JobCompleted", "JobBeingTerminated"}:
+        if error_code(error) not in ENDED:
             raise
+
+
+@step("see why the job ended")
+def has_ended_by_itself(services: Services, run: Run) -> bool:
+    """Tell whether a job that has ended did so because all its batch tasks had."""
+    job = services.batch.get_job(run.job_id, select=["executionInfo", "onAllTasksComplete"])
+    reason = lowered(job.execution_info.termination_reason if job.execution_info else None)
+    is_told = lowered(job.all_tasks_complete_mode) == TERMINATE.value
+    # A job that is still terminating has no reason yet.
+    return is_told and reason in {"", BY_ITSELF}

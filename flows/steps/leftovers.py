@@ -1,9 +1,11 @@
 """What a run still has on the services: found by its marks, deleted, and looked for again."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from azure.batch import BatchClient
 from azure.batch.models import BatchJob, BatchPool
@@ -20,6 +22,12 @@ INTERVAL_GROWTH = 1.5
 # The SDK starts a thread that asks after each deletion and hides what goes wrong; this module
 # asks itself, so that thread sleeps until the process ends.
 PARKED_S = 86400
+
+
+# The client's call fails without options, whose class it does not export.
+KEPT: Any = {"terminateReason": "KeptByCleanUp"}
+# States in which a job takes no batch tasks any more, and counts against no quota.
+OVER = frozenset({"terminating", "completed", "deleting"})
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ def delete_leftovers(
     Args:
         services: the clients.
         run: whose resources.
-        kinds: what to delete.
+        kinds: what to delete; a job that is kept is terminated.
         timeout_s: seconds to wait until nothing is found any more.
         settle_s: seconds to wait before the last look, for calls that were in flight.
 
@@ -79,15 +87,15 @@ def _delete_once(
     left: list[str] = []
     reasons: list[ServiceError] = []
     # Job and pool first: while they live, nodes still write to the containers.
-    searches = (
-        (kinds.job, _delete_jobs(services.batch, run)),
-        (kinds.pool, _delete_pools(services.batch, run)),
-        (kinds.containers, _delete_containers(services, run, kinds)),
-    )
-    for wanted, names in searches:
+    moves: list[Callable[[], Iterable[str]]] = [
+        partial(_delete_jobs if kinds.job else _terminate_jobs, services.batch, run),
+        *([partial(_delete_pools, services.batch, run)] if kinds.pool else []),
+        *([partial(_delete_containers, services, run, kinds)] if kinds.containers else []),
+    ]
+    for move in moves:
         try:
             with service_errors("clean up"):
-                left.extend(names if wanted else ())
+                left.extend(move())
         except ServiceError as error:
             reasons.append(error)
     return left, reasons
@@ -116,6 +124,15 @@ def _delete_jobs(batch: BatchClient, run: Run) -> Iterator[str]:
             with _accepting("JobNotFound", "JobBeingDeleted"):
                 batch.begin_delete_job(job.id, polling_interval=PARKED_S)
         yield f"job {job.id}"
+
+
+def _terminate_jobs(batch: BatchClient, run: Run) -> tuple[()]:
+    """Start the end of jobs that are kept; none of them is to go away."""
+    for job in _jobs(batch, run):
+        if lowered(job.state) not in OVER:
+            with _accepting("JobNotFound", "JobBeingDeleted", "JobTerminating", "JobCompleted"):
+                batch.begin_terminate_job(job.id, KEPT, polling_interval=PARKED_S)
+    return ()
 
 
 def _delete_pools(batch: BatchClient, run: Run) -> Iterator[str]:
@@ -169,12 +186,18 @@ def _pools(batch: BatchClient, run: Run) -> list[BatchPool]:
 
 
 def _containers(blobs: BlobServiceClient, run: Run) -> list[str]:
-    found = blobs.list_containers(name_starts_with=run.name, include_metadata=True)
-    return [
-        str(item.name)
-        for item in found
-        if item.name in run.containers and run.owns(dict(item.metadata or {}))
-    ]
+    return [name for name in run.containers if _is_there(blobs, name, run)]
+
+
+def _is_there(blobs: BlobServiceClient, name: str, run: Run) -> bool:
+    """Tell whether a container of the run exists; only a 404 says that it is gone."""
+    try:
+        found = blobs.get_container_client(name).get_container_properties()
+    except HttpResponseError as error:
+        if error_code(error) != "ContainerNotFound":
+            raise
+        return False
+    return run.owns(dict(found.metadata))
 
 
 def _ours(run: Run) -> str:

@@ -1,12 +1,12 @@
 """Level by level: batch tasks are added, watched, and their outputs in, before the next level."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from prefect.logging import get_run_logger
 
-from flows.errors import BatchTaskError
+from flows.errors import BatchTaskError, PipelineError, PoolError, ServiceError
 from flows.events import VISIBLE
 from flows.phases import Phases
 from flows.runs import Run
@@ -22,7 +22,7 @@ from flows.steps.failures import (
     lost_output,
     report_failures,
 )
-from flows.steps.job import end_job_with_last_task
+from flows.steps.job import ENDED, end_job_with_last_task, has_ended_by_itself
 from flows.steps.monitor import wait_for_batch_tasks
 from flows.work import Failure, PlannedTask
 
@@ -40,6 +40,7 @@ class Levels:
         job: limits, and which logs are kept.
         folder: where outputs and logs go.
         phases: the stopwatch of the run.
+        begin: called before the first batch task, if there is any to be done: makes pool and job.
     """
 
     services: Services
@@ -48,13 +49,14 @@ class Levels:
     job: JobSettings
     folder: Path
     phases: Phases
+    begin: Callable[[], None]
     _renewed: set[str] = field(default_factory=set, init=False)
 
     def count(self, levels: Sequence[Sequence[PlannedTask]]) -> list[Failure]:
         """Run all levels; what an earlier attempt has done is not repeated.
 
         Returns:
-            Batch tasks that succeeded and whose outputs are lost: another attempt makes them
+            Batch tasks that did not fail and have no good outputs: another attempt makes them
             again. Nothing is lost if the list is empty.
 
         Raises:
@@ -62,6 +64,7 @@ class Levels:
             PipelineError: the batch tasks cannot be run to their ends.
         """
         verified = verified_outputs(self.services, self.run)
+        has_begun = False
         for number, level in enumerate(levels, start=1):
             with Downloads(
                 self.services,
@@ -72,8 +75,12 @@ class Levels:
             ) as downloads:
                 try:
                     undone = self._undone(level, verified, downloads)
-                    lost = self._run(undone, downloads, is_last=number == len(levels))
-                except BatchTaskError as error:
+                    if undone and not has_begun:
+                        self.begin()
+                        has_begun = True
+                    ends_job = has_begun and number == len(levels)
+                    lost = self._run(undone, downloads, ends_job=ends_job)
+                except (BatchTaskError, PoolError, ServiceError) as error:
                     self._report_so_far(downloads, error)
                     raise
             if downloads.failures:
@@ -85,7 +92,7 @@ class Levels:
         forget_failures(self.folder)
         return []
 
-    def _report_so_far(self, downloads: Downloads, error: BatchTaskError) -> None:
+    def _report_so_far(self, downloads: Downloads, error: PipelineError) -> None:
         """Report what has failed before something else ended the run."""
         finish_downloads(self.services, downloads)
         if downloads.failures:
@@ -109,13 +116,12 @@ class Levels:
         return undone
 
     def _run(
-        self, planned: list[PlannedTask], downloads: Downloads, *, is_last: bool
+        self, planned: list[PlannedTask], downloads: Downloads, *, ends_job: bool
     ) -> list[Failure]:
-        """Run batch tasks to their ends; return those that succeeded and lost their outputs."""
-        if planned:
-            self.phases.begin("submission")
-            add_batch_tasks(self.services, self.run, planned, self.job)
-        if is_last:
+        """Run batch tasks to their ends; return those that have no outputs for all that."""
+        if planned and not self._add(planned):
+            return [lost_output(item.inputs, item.id, "the job had ended") for item in planned]
+        if ends_job:
             end_job_with_last_task(self.services, self.run)
         lost = self._watch(planned, downloads) if planned else {}
         if lost:
@@ -124,6 +130,22 @@ class Levels:
         return [
             lost_output(item.inputs, item.id, lost[item.id]) for item in planned if item.id in lost
         ]
+
+    def _add(self, planned: list[PlannedTask]) -> bool:
+        """Add batch tasks; return whether the job took them.
+
+        One that goes on from an earlier process can end by itself, as that one told it to, before
+        the batch tasks that are still to be done are in.
+        """
+        self.phases.begin("submission")
+        try:
+            add_batch_tasks(self.services, self.run, planned, self.job)
+        except ServiceError as error:
+            if error.code not in ENDED or not has_ended_by_itself(self.services, self.run):
+                raise
+            get_run_logger().warning("job %s has ended by itself", self.run.job_id)
+            return False
+        return True
 
     def _watch(self, planned: list[PlannedTask], downloads: Downloads) -> dict[str, str]:
         """Watch batch tasks to their ends; return why outputs of good ones are not good."""

@@ -5,11 +5,17 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from azure.batch import BatchClient
-from azure.batch.models import BatchPool, BatchSupportedImage
+from azure.batch.models import (
+    BatchPool,
+    BatchPoolEnableAutoScaleOptions,
+    BatchPoolResizeOptions,
+    BatchSupportedImage,
+)
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from prefect.logging import get_run_logger
 
 from flows import specs
+from flows.dead_man import NO_NODES, guarded
 from flows.errors import ConfigurationError, NotOwned
 from flows.events import Announcer
 from flows.runs import Run
@@ -22,6 +28,10 @@ from flows.steps.storage import program_blobs
 # A pool made now should live for a while on an image that is still supported.
 SUPPORT_LEFT = timedelta(days=90)
 MOST_TOLD = 10
+# The SDK's own wait for the end of a resize, which nobody needs here, looks once a day.
+PARKED_S = 86400
+# For a resize to stop.
+STOP_S = 60
 
 
 def check_pool(services: Services, settings: PoolSettings) -> tuple[PoolSettings, str]:
@@ -152,6 +162,7 @@ def create_pool(
     """
     programs = program_blobs(run, node_program)
     start = specs.start_task(programs, partial(read_url, services.blobs, run), settings)
+    settings = guarded(settings, run, datetime.now(UTC))
     try:
         services.batch.create_pool(specs.pool(run, settings, node_agent, start))
     except ResourceExistsError as error:
@@ -161,3 +172,20 @@ def create_pool(
         if not run.owns({item.name: item.value for item in marks}):
             raise NotOwned("pool", run.pool_id) from error
     Announcer(run).pool("created")
+
+
+@step("take the nodes away")
+def take_nodes_away(services: Services, run: Run) -> None:
+    """Start to shrink the run's own pool to no nodes; an existing pool stays as it is."""
+    if run.existing_pool_id:
+        return
+    pool = services.batch.get_pool(run.pool_id, select=["enableAutoScale", "allocationState"])
+    if pool.enable_auto_scale:
+        options = BatchPoolEnableAutoScaleOptions(auto_scale_formula=NO_NODES)
+        services.batch.enable_pool_auto_scale(run.pool_id, options)
+        return
+    if lowered(pool.allocation_state) != "steady":
+        # A pool that still grows takes no other size before that.
+        services.batch.begin_stop_pool_resize(run.pool_id).wait(STOP_S)
+    empty = BatchPoolResizeOptions(target_dedicated_nodes=0, target_low_priority_nodes=0)
+    services.batch.begin_resize_pool(run.pool_id, empty, polling_interval=PARKED_S)

@@ -1,4 +1,7 @@
-"""A dead run is deleted whole, by one process at a time, and only while it stays dead."""
+"""A dead run is deleted whole, by one process at a time, and only while it stays dead.
+
+Of a run that is kept and died before it had deleted the rest, the rest is deleted.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ from flows.heartbeat import Heartbeat
 from flows.parallel import in_parallel
 from flows.runs import HEARTBEAT_BLOB
 from flows.services import Services, error_code, service_errors, step
-from flows.steps.census import Estate, look_at_run
+from flows.steps.census import NOTHING, Estate, look_at_run
 from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.verdict import Word
 
@@ -47,7 +50,7 @@ def remove_all(
 
     Args:
         services: the clients.
-        estates: the runs, as they were found dead.
+        estates: the runs, as they were found dead, or kept with waste beside.
         holder: the flow run that deletes them.
         timeout_s: seconds to wait until everything of one run is gone.
     """
@@ -74,7 +77,7 @@ def remove_run(services: Services, estate: Estate, holder: UUID, timeout_s: floa
             again = look_at_run(services, estate.run)
         if again is None:
             return Removal(run_id, "gone meanwhile")
-        if again.verdict.word is not Word.DEAD:
+        if again.waste == NOTHING:
             return Removal(run_id, f"left alone: {again.verdict.why}")
         heartbeat = _seized(services, again, holder)
     except RunLost as lost:
@@ -115,6 +118,11 @@ def _deleted(
     """Delete everything and give it in words; what holds the heartbeat goes last."""
     # Whoever took the run from a janitor that fell silent itself would open the next attempt.
     run = estate.run.in_attempt(max(estate.run.attempt, heartbeat.attempt))
+    seen, verdict = estate.evidence.sighting, estate.verdict
+    if verdict.word is Word.KEPT and seen and seen.beat.until:
+        yield from delete_leftovers(services, run, estate.waste, timeout_s, SETTLE_S)
+        heartbeat.keep(seen.beat.until, verdict.kept)
+        return
     yield from delete_leftovers(services, run, Kinds(containers=False), timeout_s, SETTLE_S)
     heartbeat.make_sure()
     yield from delete_leftovers(services, run, Kinds(), timeout_s)

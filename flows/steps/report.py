@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from azure.core.exceptions import HttpResponseError
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.runs import Run
-from flows.services import Services, step
+from flows.services import Services, error_code, step
 from flows.settings import PoolSettings
 from flows.summary import (
     NodeUse,
@@ -26,30 +27,31 @@ CSV_NAME = "results.csv"
 
 @step("publish results")
 def publish_results(services: Services, summary: Summary, folder: Path) -> None:  # noqa: ARG001 - checked by step
-    """Write the artifacts `top-words` and `summary`, and all results as JSON and CSV.
+    """Write all results as JSON and CSV, and the artifacts `top-words` and `summary`.
 
     Args:
         services: whose run goes on.
         summary: what was found, and what it took.
         folder: where the outputs are; files of these names are replaced.
     """
+    with (folder / JSON_NAME).open("w", encoding="utf-8") as file:
+        write_json(summary, file)
+    with (folder / CSV_NAME).open("w", encoding="utf-8", newline="") as file:
+        write_csv(summary, file)
+    # The files first: they are there even if Prefect's server is lost.
     create_table_artifact(
         key=TABLE_KEY,
         table=shown_rows(summary.result),
         description=f"Most frequent words, flow run {summary.run_id}{bounds_told(summary.result)}",
     )
     create_markdown_artifact(key=SUMMARY_KEY, markdown=as_markdown(summary))
-    with (folder / JSON_NAME).open("w", encoding="utf-8") as file:
-        write_json(summary, file)
-    with (folder / CSV_NAME).open("w", encoding="utf-8", newline="") as file:
-        write_csv(summary, file)
 
 
 @step("see what the nodes were used for")
 def estimate_node_use(
     services: Services, run: Run, pool: PoolSettings, seconds: float
 ) -> NodeUse | None:
-    """Estimate what the run's nodes were used for; None if the pool is not its own.
+    """Estimate what the run's nodes were used for; None if the pool is not its own, or gone.
 
     Args:
         services: clients.
@@ -59,6 +61,12 @@ def estimate_node_use(
     """
     if pool.existing_pool_id:
         return None
-    found = services.batch.get_pool(run.pool_id)
+    try:
+        found = services.batch.get_pool(run.pool_id)
+    except HttpResponseError as error:
+        # All outputs are there: that somebody deleted the pool meanwhile fails no run.
+        if error_code(error) != "PoolNotFound":
+            raise
+        return None
     num_nodes = (found.current_dedicated_nodes or 0) + (found.current_low_priority_nodes or 0)
     return node_use(num_nodes, seconds, pool.node_price_per_hour)

@@ -56,7 +56,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
 def deployed(
     prefect_server: PrefectServer, local_azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrefectServer]:
-    """The server with saved blocks, both deployments, and a worker that runs somewhere else."""
+    """The server with saved blocks, all deployments, and a worker that runs somewhere else."""
     folder = tmp_path_factory.mktemp("worker")
     env_file = folder / "local.env"
     lines = (f"export {name}={value!r}\n" for name, value in local_azure.environment.items())
@@ -65,6 +65,7 @@ def deployed(
         prefect_server.run("python", "-m", "blocks", "save", name, "--env-file", str(env_file))
     prefect_server.run("prefect", "work-pool", "create", "top-words", "--type", "process")
     prefect_server.run("prefect", "--no-prompt", "deploy", "--all")
+    _stop_schedule(prefect_server, "janitor/janitor")
     worker = prefect_server.start(
         *("prefect", "worker", "start", "--pool", "top-words"),
         log=folder / "worker.log",
@@ -72,6 +73,14 @@ def deployed(
     )
     yield prefect_server
     stop(worker)
+
+
+def _stop_schedule(server: PrefectServer, name: str) -> None:
+    """Let a deployment run only when it is asked to: tests have dead runs that they resume."""
+    deployment = server.get(f"/deployments/name/{name}")
+    for schedule in deployment["schedules"]:
+        path = f"/deployments/{deployment['id']}/schedules/{schedule['id']}"
+        server.patch(path, {"active": False})
 
 
 @pytest.fixture
@@ -146,7 +155,7 @@ def nothing_left(accounts: LocalAzure, services: Services) -> Iterator[None]:
 
 @pytest.fixture
 def only_evidence_left(accounts: LocalAzure, services: Services) -> Iterator[None]:
-    """Check after the test that one failed run left exactly its containers; delete them.
+    """Check after the test that one failed run left exactly its evidence; delete it.
 
     Its heartbeat says that they are kept, and until when.
     """
@@ -155,13 +164,21 @@ def only_evidence_left(accounts: LocalAzure, services: Services) -> Iterator[Non
 
 
 def check_evidence(azure: LocalAzure, services: Services) -> None:
-    """Check that exactly the containers of one failed run are left; delete them."""
+    """Check that exactly the containers of one failed run are left, and its job; delete them.
+
+    The job must have ended; it may also never have begun.
+    """
     found = [str(item.name) for item in services.blobs.list_containers()]
     run = new_run(run_id_of(found[0].rpartition("-")[0]), 0, JobSettings(), CleanUpPolicy())
     seen = look_at_heartbeat(services.blobs, run)
-    assert sorted(leftovers(services)) == [f"container {name}" for name in sorted(run.containers)]
-    assert node_processes(azure) == []
     assert seen
+    run = run.in_attempt(seen.beat.attempt)
+    jobs = list(services.batch.list_jobs())
+    assert {job.id for job in jobs} <= {run.job_id}
+    assert {job.state for job in jobs} <= {"completed"}
+    containers = [f"container {name}" for name in run.containers]
+    assert leftovers(services) == [*(f"job {job.id}" for job in jobs), *sorted(containers)]
+    assert node_processes(azure) == []
     assert seen.beat.state is State.KEPT
     assert seen.beat.until
     assert seen.seen < seen.beat.until <= marked_waste(services, run)

@@ -8,21 +8,22 @@ from uuid import UUID, uuid4
 from azure.batch.models import (
     BatchJobCreateOptions,
     BatchMetadataItem,
-    BatchPoolCreateOptions,
     BatchPoolInfo,
+    BatchStartTask,
 )
 
 from flows import specs
 from flows.beats import look_at_heartbeat
 from flows.heartbeat import Heartbeat
+from flows.janitor import Report, Row
 from flows.runs import EVERY_ATTEMPT, Run, new_run
 from flows.services import Services
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
+from flows.steps.census import Estate, look_at_run
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
 from tests.processes import wait_until
 
 LIMIT_S = 2
-NODE_AGENT = "batch.node.ubuntu 24.04"
 Marks = dict[str, str]
 
 
@@ -86,7 +87,8 @@ def lefts(services: Services) -> Iterator[MakeLeft]:
 def create_pool(services: Services, pool_id: str, marks: Marks, nodes: int = 0) -> None:
     """Create a pool."""
     run = new_run(uuid4(), 1, JobSettings(), CleanUpPolicy())
-    options: BatchPoolCreateOptions = specs.pool(run, PoolSettings(), NODE_AGENT, None)
+    start = BatchStartTask(command_line="/bin/true")
+    options = specs.pool(run, PoolSettings(), "batch.node.ubuntu 24.04", start)
     options.id, options.metadata = pool_id, items(marks)
     options.target_dedicated_nodes = nodes
     services.batch.create_pool(options)
@@ -105,3 +107,13 @@ def items(marks: Marks) -> list[BatchMetadataItem]:
     return [BatchMetadataItem(name=name, value=value) for name, value in marks.items()]
 
 
+def row_of(report: Report, left: Left) -> Row:
+    """Return the report's row of a run."""
+    return next(row for row in report.rows if row["run"] == left.run.name)
+
+
+def estate_of(left: Left) -> Estate:
+    """Return a run as the janitor sees it."""
+    estate = look_at_run(left.services, left.run)
+    assert estate
+    return estate

@@ -16,7 +16,7 @@ from flows.settings import CleanUpPolicy, JobSettings
 from flows.steps.attempt import find_run, open_attempt, verified_outputs
 from flows.steps.job import create_job, end_job_with_last_task
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
-from tests.emulator.builders import a_pool
+from tests.emulator.builders import a_pool, sh, task_options
 from tests.pipeline.conftest import marked_waste
 from tests.processes import wait_until
 
@@ -93,7 +93,17 @@ def test_ended_job_is_left_behind(
     opened = open_again(run)
 
     assert opened.attempt == 2
-    wait_until(lambda: len(find_leftovers(services, run)) == 3)
+    assert len(find_leftovers(services, run)) == 3
+
+
+def test_job_with_a_failure_is_left_behind(
+    services: Services, run: Run, open_again: Callable[..., Run]
+) -> None:
+    """A batch task that failed stays so in its job: the next attempt runs it again."""
+    services.batch.create_task(run.job_id, task_options(sh("exit 3")))
+    wait_until(lambda: services.batch.get_job_task_counts(run.job_id).task_counts.failed == 1)
+
+    assert open_again(run).attempt == 2
 
 
 def test_lost_pool_is_left_behind(

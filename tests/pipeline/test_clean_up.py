@@ -16,6 +16,7 @@ from flows.services import Services
 from flows.settings import CleanUpPolicy, Outcome, Policy
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
 from tests.pipeline.conftest import leftovers
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
 
@@ -23,17 +24,21 @@ ON_SUCCESS = CleanUpPolicy(
     containers=Policy.ON_SUCCESS, job=Policy.ON_SUCCESS, pool=Policy.ON_SUCCESS
 )
 NEVER = CleanUpPolicy(containers=Policy.NEVER, job=Policy.NEVER, pool=Policy.NEVER)
+ASK = CleanUpPolicy(containers=Policy.ASK, job=Policy.ASK, pool=Policy.ASK)
 
 
 @pytest.mark.parametrize(
     ("policy", "outcome", "num_left"),
     [
-        (CleanUpPolicy(), Outcome.FAILED, 3),
+        (CleanUpPolicy(), Outcome.FAILED, 4),
         (CleanUpPolicy(), Outcome.CANCELLED, 0),
         (ON_SUCCESS, Outcome.SUCCEEDED, 0),
         (ON_SUCCESS, Outcome.FAILED, 5),
         (ON_SUCCESS, Outcome.CANCELLED, 0),
         (NEVER, Outcome.CANCELLED, 5),
+        # Only a run that succeeded asks.
+        (ASK, Outcome.FAILED, 4),
+        (ASK, Outcome.CANCELLED, 0),
         # The application container stays as long as anything of the run does.
         (CleanUpPolicy(pool=Policy.NEVER), Outcome.SUCCEEDED, 2),
     ],
@@ -51,6 +56,18 @@ def test_policy(
     clean_up(run, outcome, policy, None, None)
 
     assert len(find_leftovers(services, run)) == num_left
+    delete_leftovers(services, run, Kinds(), timeout_s=60)
+
+
+def test_job_that_is_kept_is_ended_first(services: Services, make_run: Callable[[], Run]) -> None:
+    """A kept job takes no batch tasks any more, although its pool is gone; also when repeated."""
+    run = make_run()
+
+    for _ in range(2):
+        clean_up(run, Outcome.FAILED, CleanUpPolicy(), None, None)
+
+    wait_until(lambda: services.batch.get_job(run.job_id).state == "completed", 30)
+    assert not any(text.startswith("pool") for text in find_leftovers(services, run))
     delete_leftovers(services, run, Kinds(), timeout_s=60)
 
 
@@ -97,7 +114,7 @@ def test_later_attempts_are_left_alone(services: Services, make_run: Callable[[]
 @pytest.mark.parametrize(
     ("error", "num_left", "told"),
     [
-        (PipelineError("boom"), 3, "is kept until .* resume=tw-"),
+        (PipelineError("boom"), 4, "is kept until .* resume=tw-"),
         (KeyboardInterrupt(), 0, "nothing of run tw-.* is kept"),
     ],
 )
@@ -148,7 +165,7 @@ def test_clean_up_without_prefects_server(services: Services, make_run: Callable
         broken(services, run, PipelineError("boom"), "http://127.0.0.1:9/api")
 
     assert "clean-up: " in raised.value.__notes__[-1]
-    assert len(leftovers(services)) == 3
+    assert len(leftovers(services)) == 4
     delete_leftovers(services, run, Kinds(), timeout_s=60)
 
 

@@ -22,6 +22,7 @@ from flows.settings import CleanUpPolicy, JobSettings
 from flows.steps.blob_files import fetch
 from flows.steps.downloads import Downloads, log_path
 from flows.work import BlobPlace, Ending, PlannedTask
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -193,6 +194,50 @@ def test_folder_that_takes_no_file(
         downloads.begin(PLANNED, GOOD)
         with pytest.raises(ConfigurationError, match=r"output_dir .* name another folder"):
             downloads.finish()
+
+
+def test_full_folder_is_told_before_the_end(
+    services: Services, run: Run, outputs: ContainerClient, tmp_path: Path
+) -> None:
+    """A folder that takes no file ends the run soon, not when all batch tasks have ended."""
+    put(outputs, "a_OUTPUT.txt", b"A")
+    (tmp_path / ".a_OUTPUT.txt.part").mkdir()
+
+    with (
+        Downloads(services, run, tmp_path) as downloads,
+        pytest.raises(ConfigurationError, match="took no file"),
+    ):
+        wait_until(lambda: downloads.begin(PLANNED, GOOD))
+
+
+def test_failed_bundle_leaves_nothing_of_an_earlier_run(
+    services: Services,
+    run: Run,
+    outputs: ContainerClient,  # noqa: ARG001 - the empty container
+    tmp_path: Path,
+) -> None:
+    """What an earlier run left under the names of a bundle that failed whole is deleted."""
+    (tmp_path / "a_OUTPUT.txt").write_text("of an earlier run")
+
+    with Downloads(services, run, tmp_path) as downloads:
+        downloads.begin(BUNDLE, replace(BAD, batch_task_id="bundle0"))
+        downloads.finish()
+
+    assert not (tmp_path / "a_OUTPUT.txt").exists()
+
+
+def test_second_end_of_a_batch_task_counts(
+    services: Services, run: Run, outputs: ContainerClient, tmp_path: Path
+) -> None:
+    """One that failed, was activated again by somebody and then succeeded has not failed."""
+    with Downloads(services, run, tmp_path) as downloads:
+        downloads.begin(PLANNED, BAD)
+        downloads.finish()
+        put(outputs, "a_OUTPUT.txt", b"A")
+        downloads.begin(PLANNED, GOOD)
+        assert downloads.finish() == {}
+
+    assert downloads.failures == []
 
 
 def test_stopped_run_downloads_nothing(services: Services, run: Run, tmp_path: Path) -> None:

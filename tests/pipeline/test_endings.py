@@ -8,6 +8,7 @@ import pytest
 
 from flows.services import Services
 from local_azure.stack import LocalAzure
+from tests.pipeline.cells import flow_process
 from tests.pipeline.conftest import leftovers, mark_for_children, node_processes
 from tests.pipeline.prefect_server import PrefectServer, stop, wait_for
 from tests.processes import Marked
@@ -57,19 +58,7 @@ def test_killed_flow_process(
     os.kill(flow_process(run_id), signal.SIGKILL)
 
     assert wait_for(lambda: end_state(deployed, run_id), timeout_s=60) == "CRASHED"
-    wait_for(lambda: len(leftovers(services)) == 3, timeout_s=60)
-
-
-def flow_process(run_id: str) -> int:
-    """Return the process in which the worker has the flow run, not the node's (Linux)."""
-    mark = f"PREFECT__FLOW_RUN_ID={run_id}".encode()
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            found += [int(process.name)] if mark in (process / "environ").read_bytes() else []
-        except OSError:
-            continue
-    return min(found)
+    wait_for(lambda: len(leftovers(services)) == 4, timeout_s=60)
 
 
 @ends_clean

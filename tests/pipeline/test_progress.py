@@ -1,6 +1,9 @@
 """The watch goes on without Prefect's server, and does not wait for it."""
 
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,9 +18,12 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from flows.services import Services
 from flows.steps.monitor import wait_for_batch_tasks
 from flows.work import Ending, PlannedTask
+from tests.pipeline.conftest import PROJECT
 from tests.pipeline.watched import JOB, POOL, a_watched
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
+
+LONGEST_WAIT_S = 5
 
 
 class Line(ThreadingTCPServer):
@@ -92,3 +98,29 @@ def test_lost_server_does_not_end_the_watch(
     assert [ending.succeeded for ending in endings.values()] == [True, True, True]
     assert caplog.text.count("shows no progress for now") == 1
     assert time.monotonic() - began < 20
+
+
+EVENTS_WITHOUT_SERVER = """
+import time
+from prefect.events import emit_event
+from prefect.events.worker import EventsWorker
+from flows.events import give_up_soon
+give_up_soon()
+began = time.monotonic()
+emit_event("tests.lost", resource={"prefect.resource.id": "tests.lost"})
+EventsWorker.drain_all()
+print(time.monotonic() - began)
+"""
+
+
+def test_events_do_not_hold_up_the_end() -> None:
+    """A process whose events nobody takes ends soon; Prefect alone would try for 7 s for each."""
+    done = subprocess.run(
+        [sys.executable, "-c", EVENTS_WITHOUT_SERVER],
+        env=os.environ | {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    )
+
+    assert float(done.stdout) < LONGEST_WAIT_S

@@ -14,8 +14,10 @@ from prefect.client.schemas.filters import (
     TaskRunFilterName,
 )
 
-from flows.errors import BatchTaskError, BatchTasksFailed
+from flows.errors import BatchTaskError, BatchTasksFailed, PoolError, ServiceError
+from flows.services import Services
 from flows.settings import JobSettings, PoolSettings
+from flows.steps.progress import Progress, on_progress
 from flows.top_words import top_words
 from tests.processes import wait_until
 
@@ -86,6 +88,33 @@ def test_failures_before_the_end_of_the_job(tmp_path: Path) -> None:
         top_words(["bad.txt", "slow.txt"], job=job)
 
     assert "exit code 9" in (tmp_path / "results" / "failures.md").read_text()
+
+
+@pytest.mark.usefixtures("only_evidence_left")
+def test_failures_before_the_end_of_the_pool(services: Services, tmp_path: Path) -> None:
+    """What failed before the pool went away is reported too."""
+    (tmp_path / "bad.txt").write_text("bad")
+    (tmp_path / "slow.txt").write_text("slow")
+    program = tmp_path / "program.py"
+    program.write_text("import sys, time\nif 'bad' in sys.argv[1]: sys.exit(9)\ntime.sleep(600)\n")
+    job = QUICK.model_copy(update={"node_program": str(program), "max_task_retry_count": 0})
+    pools: set[str] = set()
+
+    def delete_pool(progress: Progress) -> None:
+        """Delete the pool, once, when a batch task has failed."""
+        if progress.failed and not pools:
+            pools.update(pool.id for pool in services.batch.list_pools())
+            services.batch.begin_delete_pool(*pools, polling_interval=60)
+
+    token = on_progress.set(delete_pool)
+    try:
+        with pytest.raises((PoolError, ServiceError)) as raised:
+            top_words(["bad.txt", "slow.txt"], job=job)
+    finally:
+        on_progress.reset(token)
+
+    assert "exit code 9" in (tmp_path / "results" / "failures.md").read_text()
+    assert any("failed before" in note for note in raised.value.__notes__)
 
 
 @pytest.mark.usefixtures("only_evidence_left")

@@ -89,7 +89,7 @@ def test_run_that_fails_again_can_be_resumed_again(
     name = failed_run(parameters)
 
     assert failed_run({**parameters, "resume": name}) == name
-    assert len(leftovers(services)) == 3
+    assert len(leftovers(services)) == 4
     mend(tmp_path)
     assert top_words(**parameters, resume=name).words == WORDS
     assert runs_of(tmp_path)["topNtask1"] == 1

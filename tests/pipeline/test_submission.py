@@ -102,6 +102,15 @@ def test_one_that_is_too_large(bent_services: Services, run: Run) -> None:
         add_batch_tasks(bent_services, run, [planned(0), planned(1, num_files=600)], JOB)
 
 
+def test_one_with_too_many_files(bent_services: Services, run: Run, control: Control) -> None:
+    """A list of files that is too long for the service is an error that names the setting."""
+    rule = Rule(kind=Kind.ERROR, operation=ADD, code="RequestEntityTooLarge", status=413)
+    control.add_fault(rule)
+
+    with pytest.raises(BatchTaskTooLarge, match=r"topNtask0 \(1 files.*files_per_batch_task"):
+        add_batch_tasks(bent_services, run, [planned(0)], JOB)
+
+
 def test_busy_service_is_asked_again(bent_services: Services, run: Run, control: Control) -> None:
     """What a busy service refuses, or takes without an answer, is sent until it is in."""
     control.add_fault(Rule(kind=Kind.ERROR, operation=ADD, first=1))

@@ -149,7 +149,7 @@ FLOWS = (
     "",
     "specs",
     "steps",
-    "clean_up janitor",
+    "ask clean_up janitor",
     "top_words",
     "command_line",
 )

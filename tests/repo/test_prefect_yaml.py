@@ -8,20 +8,33 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect import Flow
 
+from flows.janitor import janitor
 from flows.top_words import top_words
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONTENT = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
 DEPLOYMENTS = {deployment["name"]: deployment for deployment in CONTENT["deployments"]}
+FLOWS: dict[str, Flow[..., Any]] = {
+    "flows/top_words.py:top_words": top_words,
+    "flows/janitor.py:janitor": janitor,
+}
 
 
-def test_both_deployments_are_there() -> None:
-    """One deployment is for this machine and one for Azure, each with blocks of its own name."""
-    assert set(DEPLOYMENTS) == {"local", "azure"}
-    for name, deployment in DEPLOYMENTS.items():
-        parameters = deployment["parameters"]
-        assert parameters["batch_credentials"] == parameters["storage_credentials"] == name
+@pytest.mark.parametrize(
+    ("name", "block"), [("local", "local"), ("azure", "azure"), ("janitor", "azure")]
+)
+def test_accounts_of_deployments(name: str, block: str) -> None:
+    """One deployment is for this machine; the other, and the janitor, are for Azure."""
+    parameters = DEPLOYMENTS[name]["parameters"]
+
+    assert parameters["batch_credentials"] == parameters["storage_credentials"] == block
+
+
+def test_all_deployments_are_known() -> None:
+    """There are no others."""
+    assert DEPLOYMENTS.keys() == {"local", "azure", "janitor"}
 
 
 @pytest.mark.parametrize("entrypoint", sorted({d["entrypoint"] for d in DEPLOYMENTS.values()}))
@@ -40,20 +53,30 @@ def test_entrypoint_loads_strictly(entrypoint: str) -> None:
         check=False,
     )
 
-    assert done.stdout == "top-words\n", done.stderr
+    assert done.stdout == f"{FLOWS[entrypoint].name}\n", done.stderr
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS.values(), ids=DEPLOYMENTS)
 def test_parameters_are_valid(deployment: dict[str, Any]) -> None:
     """The flow accepts the parameters that the deployment gives."""
-    assert top_words.validate_parameters(deployment["parameters"])
+    assert FLOWS[deployment["entrypoint"]].validate_parameters(deployment["parameters"])
 
 
-def test_schedule_is_inactive() -> None:
-    """Nobody gets scheduled runs, and a bill, by deploying."""
+def test_only_the_janitor_is_scheduled() -> None:
+    """Nobody gets scheduled runs, and a bill, by deploying; but what saves money runs."""
     schedules = [item for d in DEPLOYMENTS.values() for item in d.get("schedules", ())]
 
-    assert [(item["slug"], item["active"]) for item in schedules] == [("daily", False)]
+    assert {item["slug"]: item["active"] for item in schedules} == {
+        "daily": False,
+        "every-10-minutes": True,
+    }
+
+
+def test_nothing_can_lock_out_the_janitor() -> None:
+    """A run that died in the only place of a concurrency limit would hold it for ever."""
+    janitor_keys = DEPLOYMENTS["janitor"].keys() | DEPLOYMENTS["janitor"]["work_pool"].keys()
+
+    assert "concurrency_limit" not in janitor_keys
 
 
 @pytest.mark.parametrize("path", sorted((PROJECT / "flows").glob("*.py")), ids=lambda p: p.stem)

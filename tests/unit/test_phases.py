@@ -23,4 +23,12 @@ def test_time_since_a_phase_first_began() -> None:
     phases = Phases("one")
     phases.begin("two")
 
-    assert phases.since("one") >= phases.since("two") >= 0
+    one, two = phases.since("one"), phases.since("two")
+    assert one
+    assert two is not None
+    assert one >= two >= 0
+
+
+def test_phase_that_never_began() -> None:
+    """A phase that was left out has no time."""
+    assert Phases("one").since("two") is None

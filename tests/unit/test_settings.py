@@ -74,3 +74,26 @@ def test_times_beyond_the_service_are_refused(model: type[BaseModel], field: str
 def test_policy_table(policy: Policy, outcome: Outcome, is_deleted: bool) -> None:  # noqa: FBT001 - a table
     """Each policy deletes after exactly these outcomes."""
     assert CleanUpPolicy().deletes(policy, outcome) is is_deleted
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked"),
+    [
+        (CleanUpPolicy(), ()),
+        (CleanUpPolicy(pool=Policy.ASK, job=Policy.ASK), ("job", "pool")),
+        (CleanUpPolicy(containers=Policy.ASK), ("containers",)),
+    ],
+)
+def test_questions(policy: CleanUpPolicy, asked: tuple[str, ...]) -> None:
+    """A person is asked about what has the policy for it, and about nothing else."""
+    assert policy.questions == asked
+
+
+def test_answers_replace_questions() -> None:
+    """What a person said holds; what nobody said is as by default, and no question is left."""
+    asking = CleanUpPolicy(job=Policy.ASK, pool=Policy.ASK, containers=Policy.ASK)
+
+    answered = asking.answered({"job": False, "containers": True})
+
+    assert (answered.job, answered.pool, answered.containers) == ("never", "always", "always")
+    assert asking.answered({}) == CleanUpPolicy()

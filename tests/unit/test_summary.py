@@ -91,6 +91,15 @@ def test_rows_for_the_page_are_bounded() -> None:
     assert bounds_told(Result(WORDS)) == ""
 
 
+def test_long_lists_for_the_page_are_bounded() -> None:
+    """Of very many words the first rows are shown, and that there are more is said."""
+    words: WordCounts = [(f"w{number}", 1) for number in range(5000)]
+    result = Result({"a.txt": words})
+
+    assert len(shown_rows(result)) == 2000
+    assert bounds_told(result) == "; the first 2000 rows"
+
+
 def test_input_without_words_has_a_row() -> None:
     """An empty input is shown as such."""
     assert shown_rows(Result({"empty.txt": []})) == [

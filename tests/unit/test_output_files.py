@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.errors import OutputUnreadable
-from flows.results import read_result, read_words
+from flows.output_files import read_result, read_words
 from flows.work import InputFile
 
 RULE = "-" * 30

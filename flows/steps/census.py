@@ -1,0 +1,240 @@
+"""What of ours is on the services, by run: pools, jobs and containers with our marks."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from azure.batch.models import BatchMetadataItem
+from pydantic import ValidationError
+
+from flows.beats import ServiceClock, Sighting, look_at_heartbeat
+from flows.runs import MARK, PREFIX, Run, new_run
+from flows.services import Services, lowered, step
+from flows.settings import CleanUpPolicy, JobSettings
+from flows.steps.leftovers import Kinds
+from flows.verdict import Evidence, Verdict, Word, judge, read_marks
+
+RUN_ID = re.compile("[0-9a-f]{32}")
+NOTHING = Kinds(containers=False, job=False, pool=False)
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A pool, job or container.
+
+    Attributes:
+        kind: which of the three.
+        name: its id or name.
+        marks: its metadata.
+        age_s: seconds since it was created, by its service's clock; a container's marks renew it.
+        num_nodes: that a pool has now; each is billed.
+        pool_id: where a job's batch tasks run; empty for what is no job, or has ended.
+    """
+
+    kind: str
+    name: str
+    marks: Mapping[str, str]
+    age_s: float
+    num_nodes: int = 0
+    pool_id: str = ""
+
+    @property
+    def run_id(self) -> str:
+        """The flow run that it says it is of; empty if it is not ours, or does not say it."""
+        said = self.marks.get("flow_run_id", "")
+        return said if self.is_ours and RUN_ID.fullmatch(said) else ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this project made it."""
+        return self.marks.get("created_by") == MARK
+
+    def __str__(self) -> str:
+        """Name it as people do."""
+        nodes = f" ({self.num_nodes} nodes)" if self.num_nodes else ""
+        return f"{self.kind} {self.name}{nodes}"
+
+
+@dataclass(frozen=True)
+class Estate:
+    """Everything that one run has.
+
+    Attributes:
+        run: whose, in the last attempt that is known.
+        resources: what it has; at least one.
+        evidence: whether it lives.
+    """
+
+    run: Run
+    resources: tuple[Resource, ...]
+    evidence: Evidence
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it lives."""
+        return judge(self.evidence)
+
+    @property
+    def waste(self) -> Kinds:
+        """The kinds of what it has that are to be deleted now."""
+        verdict = self.verdict
+        if verdict.word is Word.DEAD:
+            return Kinds()
+        if verdict.kept is None:
+            return NOTHING
+        # The application container stays as long as anything does.
+        there = {of.kind for of in self.resources if of.name != self.run.application_container}
+        return Kinds(
+            containers="containers" not in verdict.kept and "container" in there,
+            job="job" not in verdict.kept and "job" in there,
+            pool="pool" not in verdict.kept and "pool" in there,
+        )
+
+    @property
+    def num_nodes(self) -> int:
+        """Nodes that are billed for it now."""
+        return sum(resource.num_nodes for resource in self.resources)
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """The flow run that made it and the one that lived from it last, 32 digits each."""
+        seen = self.evidence.sighting
+        return tuple(dict.fromkeys((self.run.flow_run_id, *((seen.beat.holder,) if seen else ()))))
+
+
+@dataclass(frozen=True)
+class Census:
+    """What is on both accounts.
+
+    Attributes:
+        estates: of each run of ours, the oldest name first.
+        strays: with our mark, but with a name or a flow run that no run of ours can have.
+        others: of somebody else.
+    """
+
+    estates: tuple[Estate, ...]
+    strays: tuple[Resource, ...]
+    others: tuple[Resource, ...]
+
+    @property
+    def num_nodes(self) -> int:
+        """Nodes in all pools of the account."""
+        pools = [resource.num_nodes for resource in (*self.strays, *self.others)]
+        return sum(pools) + sum(estate.num_nodes for estate in self.estates)
+
+
+@step("look at what is there")
+def take_census(services: Services) -> Census:
+    """Look at everything on both accounts, and at the heartbeat of each of our runs."""
+    clock = ServiceClock()
+    found = list(_resources(services, clock))
+    by_run: dict[str, list[Resource]] = {}
+    for resource in found:
+        if _belongs(resource):
+            by_run.setdefault(resource.run_id, []).append(resource)
+    estates = (
+        _estate(services, clock.now, run_id, by_run[run_id], found) for run_id in sorted(by_run)
+    )
+    return Census(
+        tuple(estates),
+        tuple(item for item in found if item.is_ours and not _belongs(item)),
+        tuple(item for item in found if not item.is_ours),
+    )
+
+
+def look_at_run(services: Services, run: Run) -> Estate | None:
+    """Look at one run afresh; None if nothing is left of it."""
+    clock = ServiceClock()
+    found = list(_resources(services, clock, run.name))
+    own = [item for item in found if item.run_id == run.flow_run_id and _belongs(item)]
+    return _estate(services, clock.now, run.flow_run_id, own, found) if own else None
+
+
+def _resources(services: Services, clock: ServiceClock, prefix: str = "") -> Iterator[Resource]:
+    """Give all resources whose names begin so; of jobs all, for they can work on any pool."""
+    batch_clock = ServiceClock()
+    fields = ["id", "metadata", "creationTime"]
+    pools = services.batch.list_pools(
+        filter=f"startswith(id,'{prefix}')" if prefix else None,
+        select=[*fields, "currentDedicatedNodes", "currentLowPriorityNodes"],
+        raw_response_hook=batch_clock,
+    )
+    for pool in pools:
+        num_nodes = (pool.current_dedicated_nodes or 0) + (pool.current_low_priority_nodes or 0)
+        age_s = batch_clock.seconds_since(pool.creation_time)
+        yield Resource("pool", pool.id, _marks(pool.metadata), age_s, num_nodes=num_nodes)
+    jobs = services.batch.list_jobs(
+        select=[*fields, "state", "poolInfo"], raw_response_hook=batch_clock
+    )
+    for job in jobs:
+        is_over = lowered(job.state) in {"completed", "deleting"}
+        pool_id = "" if is_over else job.pool_info.pool_id or ""
+        age_s = batch_clock.seconds_since(job.creation_time)
+        yield Resource("job", job.id, _marks(job.metadata), age_s, pool_id=pool_id)
+    # Last, so that the time is that of the heartbeats, which are looked at next.
+    containers = services.blobs.list_containers(
+        name_starts_with=prefix or None, include_metadata=True, raw_response_hook=clock
+    )
+    for container in containers:
+        age_s = clock.seconds_since(container.last_modified)
+        yield Resource("container", str(container.name), dict(container.metadata or {}), age_s)
+
+
+def _marks(items: Iterable[BatchMetadataItem] | None) -> dict[str, str]:
+    return {item.name: item.value for item in items or ()}
+
+
+def _belongs(resource: Resource) -> bool:
+    """Tell whether the name is one that the run of its marks can have given it."""
+    name = f"{PREFIX}{resource.run_id}"
+    if not resource.run_id:
+        return False
+    if resource.kind == "container":
+        return resource.name in _run(resource.run_id).containers
+    return resource.name.removeprefix(f"{name}-").isdecimal()
+
+
+def _run(run_id: str) -> Run:
+    return new_run(UUID(run_id), 0, JobSettings(), CleanUpPolicy())
+
+
+def _estate(
+    services: Services,
+    now: datetime,
+    run_id: str,
+    own: list[Resource],
+    everything: list[Resource],
+) -> Estate:
+    marks = read_marks(run_id, (resource.marks for resource in own))
+    attempts = [
+        int(resource.name.rpartition("-")[2]) for resource in own if resource.kind != "container"
+    ]
+    said = {"heartbeat_limit_s": marks.limit_s, "delete_after": marks.delete_after}
+    update = {name: value for name, value in said.items() if value}
+    run = _run(run_id).model_copy(update=update).in_attempt(max(attempts, default=0))
+    sighting, is_readable = _sighting(services, run)
+    evidence = Evidence(
+        marks,
+        sighting,
+        age_s=min(resource.age_s for resource in own),
+        now=sighting.seen if sighting else now,
+        is_readable=is_readable,
+        users=_users(own, everything),
+    )
+    return Estate(run, tuple(own), evidence)
+
+
+def _sighting(services: Services, run: Run) -> tuple[Sighting | None, bool]:
+    """Return the run's heartbeat, and whether what stands there can be read."""
+    try:
+        return look_at_heartbeat(services.blobs, run), True
+    except ValidationError:
+        return None, False
+
+
+def _users(own: list[Resource], everything: list[Resource]) -> tuple[str, ...]:
+    """Return the jobs of others that work on pools of a run."""
+    pools = {resource.name for resource in own if resource.kind == "pool"}
+    return tuple(item.name for item in everything if item.pool_id in pools and item not in own)

@@ -1,0 +1,154 @@
+"""The dead man's switch on the emulator: what it costs at the start, and what it saves."""
+
+import time
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import pytest
+
+from blocks import AzureBatchCredentials, AzureStorageCredentials
+from flows.runs import Run, new_run
+from flows.services import Services, lowered
+from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
+from flows.specs import AUTOSCALE_INTERVAL
+from flows.steps.job import create_job
+from flows.steps.pool import check_image, create_pool, take_nodes_away
+from flows.steps.storage import create_containers, upload_files
+from local_azure.client import Control
+from local_azure.stack import LocalAzure
+from tests.emulator.builders import sh, task_options
+from tests.processes import wait_until
+
+pytestmark = pytest.mark.usefixtures("prefect_harness")
+
+HOUR_S = 3600.0
+JOB = JobSettings(max_wall_clock_time_s=7200)
+Abandoned = Callable[..., Run]
+
+
+@pytest.fixture
+def own_azure() -> Iterator[LocalAzure]:
+    """A pair of services for one test: a clock that was moved on does not go back."""
+    with LocalAzure(control=True) as stack:
+        yield stack
+
+
+@pytest.fixture
+def control(own_azure: LocalAzure) -> Control:
+    """The control endpoints of that pair."""
+    return Control(own_azure.batch_url)
+
+
+@pytest.fixture
+def own_services(own_azure: LocalAzure) -> Iterator[Services]:
+    """The clients of that pair."""
+    environment = dict(own_azure.environment)
+    with (
+        AzureBatchCredentials.from_environment(environment).get_client() as batch,
+        AzureStorageCredentials.from_environment(environment).get_client() as blobs,
+    ):
+        yield Services(batch, blobs)
+
+
+@pytest.fixture
+def abandoned(own_services: Services) -> Abandoned:
+    """Make a run of one node with a job, of which nobody takes care any more."""
+
+    def make(*, dead_mans_switch: bool) -> Run:
+        """Create containers, pool and job, and wait for the node."""
+        pool = PoolSettings(dead_mans_switch=dead_mans_switch, allocation_timeout_s=300)
+        run = new_run(uuid4(), 1, JOB, CleanUpPolicy())
+        create_containers(own_services, run)
+        upload_files(own_services, run, JOB.node_program, [])
+        image = check_image(own_services, pool)
+        create_pool(own_services, run, pool, image, JOB.node_program)
+        create_job(own_services, run, JOB)
+        wait_until(lambda: states_of(own_services, run) == ["idle"], 60)
+        return run
+
+    return make
+
+
+def states_of(services: Services, run: Run) -> list[str]:
+    """Return the states of the nodes."""
+    return [lowered(node.state) for node in services.batch.list_nodes(run.pool_id)]
+
+
+def billed_s(control: Control, run: Run) -> float:
+    """Return the node-seconds of a run."""
+    return control.node_seconds()[run.pool_id]["dedicated"]
+
+
+@pytest.mark.parametrize(
+    ("dead_mans_switch", "least_h", "most_h"), [(True, 0, 0.5), (False, 23.9, 24.1)]
+)
+def test_a_day_after_everything_died(
+    control: Control,
+    abandoned: Abandoned,
+    dead_mans_switch: bool,  # noqa: FBT001 - a table
+    least_h: float,
+    most_h: float,
+) -> None:
+    """Without the switch a pool that nobody deletes costs a node for ever; with it, half an hour.
+
+    A job that has no batch tasks does not hold the nodes.
+    """
+    run = abandoned(dead_mans_switch=dead_mans_switch)
+
+    # A node goes in real time, so the first hour is gone through slowly.
+    for _ in range(12):
+        control.advance_clock(HOUR_S / 12)
+        control.wait_until_idle()
+    control.advance_clock(23 * HOUR_S)
+
+    assert least_h * HOUR_S <= billed_s(control, run) <= most_h * HOUR_S
+
+
+def test_nodes_stay_while_there_is_work(
+    control: Control, own_services: Services, abandoned: Abandoned
+) -> None:
+    """A batch task that works longer than the beginning of a pool keeps its node."""
+    run = abandoned(dead_mans_switch=True)
+    own_services.batch.create_task(run.job_id, task_options(sh("sleep 600")))
+    wait_until(lambda: states_of(own_services, run) == ["running"], 60)
+
+    control.advance_clock(1.5 * HOUR_S)
+
+    assert states_of(own_services, run) == ["running"]
+
+
+def test_job_limit_frees_the_nodes(
+    control: Control, own_services: Services, abandoned: Abandoned
+) -> None:
+    """A batch task that hangs is ended by the limit of the job, and then the node goes, too."""
+    run = abandoned(dead_mans_switch=True)
+    own_services.batch.create_task(run.job_id, task_options(sh("sleep 600")))
+    wait_until(lambda: states_of(own_services, run) == ["running"], 60)
+
+    control.advance_clock(2 * HOUR_S)
+    control.wait_until_idle()
+    control.advance_clock(0.25 * HOUR_S)
+
+    wait_until(lambda: states_of(own_services, run) == [], 60)
+
+
+def test_nodes_can_be_taken_away(
+    own_services: Services, control: Control, abandoned: Abandoned
+) -> None:
+    """A pool with the switch refuses a resize, so it is shrunk by another formula."""
+    run = abandoned(dead_mans_switch=True)
+
+    take_nodes_away(own_services, run)
+
+    control.wait_until_idle()
+    wait_until(lambda: states_of(own_services, run) == [], 60)
+
+
+def test_start_is_not_delayed(own_services: Services, abandoned: Abandoned) -> None:
+    """The formula is evaluated when the pool is created: the node comes before an interval ends."""
+    began = time.monotonic()
+
+    run = abandoned(dead_mans_switch=True)
+
+    assert time.monotonic() - began < AUTOSCALE_INTERVAL.total_seconds() / 2
+    assert own_services.batch.get_pool(run.pool_id).target_dedicated_nodes == 1
