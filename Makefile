@@ -23,7 +23,7 @@ test-kills: $(VENV)/.dev node_modules/.installed ## the flow killed with -9 afte
 	$(BIN)/python -m pytest -m kills tests/pipeline/test_kills.py $(ARGS)
 
 test-endings: $(VENV)/.dev node_modules/.installed ## every ending of a run in each of its phases, and what is left
-	$(BIN)/python -m pytest -m endings $(ARGS)
+	$(BIN)/python -m pytest -m endings -o timeout=400 $(ARGS)
 
 test-az: $(VENV)/.dev node_modules/.installed ## `az batch` against the emulator (needs the Azure CLI)
 	@command -v az >/dev/null || { echo "test-az needs the Azure CLI: put az on the PATH (pip install azure-cli, in an environment of its own)"; exit 1; }

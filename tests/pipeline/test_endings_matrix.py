@@ -9,7 +9,7 @@ import pytest
 from flows.services import Services
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
-from tests.pipeline.cells import DEFAULTS, ENDINGS, PHASES, Account, Row, play
+from tests.pipeline.cells import ALWAYS, BLOCK, DEFAULTS, ENDINGS, PHASES, Account, Row, play
 from tests.pipeline.prefect_server import PrefectServer
 
 # These show every kind of ending, and every way in which a phase is held.
@@ -52,3 +52,28 @@ def account(  # noqa: PLR0913, PLR0917 - fixtures
 def test_some_endings(account: Account, rows: list[Row], phase: str, ending: str) -> None:
     """After one run of the janitor, only the evidence is left that is kept by default."""
     rows.append(play(account, PHASES[phase], ENDINGS[ending], DEFAULTS))
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    prefect_server: PrefectServer, bent_azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The deployments on Prefect's server, and the account as saved blocks; no worker yet."""
+    env_file = tmp_path_factory.mktemp("blocks") / "bent.env"
+    lines = (f"export {name}={value!r}\n" for name, value in bent_azure.environment.items())
+    env_file.write_text("".join(lines))
+    prefect_server.run("python", "-m", "blocks", "save", BLOCK, "--env-file", str(env_file))
+    prefect_server.run("prefect", "work-pool", "create", "top-words", "--type", "process")
+    prefect_server.run("prefect", "--no-prompt", "deploy", "--all")
+
+
+@pytest.mark.endings
+@pytest.mark.usefixtures("deployment")
+@pytest.mark.parametrize("policies", [ALWAYS, DEFAULTS], ids=["always", "defaults"])
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("phase", PHASES)
+def test_every_ending(
+    account: Account, rows: list[Row], phase: str, ending: str, policies: dict[str, str]
+) -> None:
+    """After one run of the janitor, nothing is left that is not kept; after its time, nothing."""
+    rows.append(play(account, PHASES[phase], ENDINGS[ending], policies))
