@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# The tests wait more than they work: three at once keep two cores busy.
+WORKERS := 3
 LOCKED := install --quiet --require-hashes
 
 .PHONY: help run test test-crashes test-kills test-endings test-az test-clients test-accelerator test-browser check fix local-azure accelerator benchmark-words lock clean
@@ -14,7 +16,7 @@ run: $(VENV)/.run node_modules/.installed ## the main job on the laptop: count t
 	$(BIN)/python flows/top_words.py --local data/*.txt
 
 test: $(VENV)/.dev node_modules/.installed ## the test-suite, without what needs more than pip brings or very long
-	$(BIN)/python -m pytest -m "not az and not browser and not old_client and not accelerator and not kills and not endings" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not az and not browser and not old_client and not accelerator and not kills and not endings" $(ARGS)
 
 test-crashes: $(VENV)/.dev ## the Batch emulator killed with -9 a hundred times under load
 	CRASHES=100 $(BIN)/python -m pytest tests/emulator/test_crashes.py $(ARGS)

@@ -8,7 +8,7 @@ has taken over, nothing is deleted.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -175,10 +175,11 @@ def settle(run: Run, heartbeat: Heartbeat, outcome: Outcome, policy: CleanUpPoli
 
 def _settle_held(run: Run, heartbeat: Heartbeat, outcome: Outcome, policy: CleanUpPolicy) -> str:
     until = min(datetime.now(UTC) + timedelta(seconds=policy.keep_s), run.delete_after)
-    is_kept = wanted(policy, outcome) != Kinds()
+    kinds = asdict(wanted(policy, outcome))
+    is_kept = not all(kinds.values())
     try:
         if is_kept:
-            heartbeat.keep(until)
+            heartbeat.keep(until, [kind for kind, is_deleted in kinds.items() if not is_deleted])
         else:
             heartbeat.make_sure()
     except (HeartbeatLost, ServiceError) as error:
