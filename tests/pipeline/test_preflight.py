@@ -16,7 +16,6 @@ from flows.services import Services
 from flows.settings import CleanUpPolicy, JobSettings, Policy, PoolSettings, Selection
 from flows.steps.preflight import gather_inputs
 from flows.top_words import top_words
-from flows.work import Result
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
 
@@ -135,7 +134,8 @@ def test_plan_only_creates_nothing(tmp_path: Path, services: Services) -> None:
 
     result = top_words([str(tmp_path / "*.txt")], pool=pool, job=job, plan_only=True)
 
-    assert result == Result({})
+    assert (result.words, result.total) == ({}, None)
+    assert result.plan["inputs"] == "10 (50.0 kB)"
     assert list(services.blobs.list_containers()) == []
     plan = newest_plan()
     assert r"| inputs | 10 \(50\.0 kB\) |" in plan
