@@ -318,9 +318,13 @@ def test_a_preempted_node_is_seen(control: Control, bent: BatchClient) -> None:
 
     wait_until(lambda: "preempted" in {node.state for node in bent.list_nodes(pool)})
     wait_until(lambda: pool_of(bent, pool).allocation_state == "resizing")
-    control.release("removal")
 
-    wait_until(lambda: pool_of(bent, pool).allocation_state == "steady")
+    def is_steady() -> bool:
+        """Let the removal go on, which may have begun to wait only now, and look."""
+        control.release("removal")
+        return pool_of(bent, pool).allocation_state == "steady"
+
+    wait_until(is_steady)
     assert reach_state(bent, pool, "idle").is_dedicated is False
 
 
