@@ -233,7 +233,7 @@ class NativePieces:
     def __init__(self, table: bytes, library: ctypes.CDLL) -> None:
         import ctypes
 
-        self.library = library
+        self.native = library
         self.buffer = ctypes.create_string_buffer(2 * LONGEST_RUN)
         self.numbers = (ctypes.c_uint64 * BATCH)()
         self.kernel = library.top_words_open(table)
@@ -242,7 +242,7 @@ class NativePieces:
 
     def add(self, text: bytes) -> int:
         """Count the pieces of a text that begins and ends between pieces; return the weight."""
-        weight = int(self.library.top_words_add(self.kernel, text, len(text)))
+        weight = int(self.native.top_words_add(self.kernel, text, len(text)))
         if weight < 0:
             raise MemoryError
         return weight
@@ -257,12 +257,12 @@ class NativePieces:
     def batches(self, *, are_plain: bool) -> Iterator[Batch]:
         """Yield the pieces of one kind with their counts; after the second kind all is given."""
         room = (self.buffer, len(self.buffer), self.numbers, len(self.numbers))
-        while number := self.library.top_words_take(self.kernel, are_plain, *room):
+        while number := self.native.top_words_take(self.kernel, are_plain, *room):
             yield self.buffer.value.split(), self.numbers[:number]
 
     def __del__(self) -> None:
         """Free the kernel's memory."""
-        self.library.top_words_close(self.kernel)
+        self.native.top_words_close(self.kernel)
 
 
 KERNEL_VERSION = 2
@@ -657,7 +657,7 @@ class Task(NamedTuple):
     definition: Definition
     processes: int
     folder: Path
-    library: ctypes.CDLL | None = None
+    native: ctypes.CDLL | None = None
     most_weight: int = MOST_WEIGHT
 
     def shared(self, number: int) -> Task:
@@ -672,7 +672,7 @@ def count_blocks(blocks: Blocks, name: str, task: Task) -> Words:
         Refusal: it is no text, or the disk is full.
     """
     table = task.definition.table
-    pieces = NativePieces(table, task.library) if task.library else Pieces(table)
+    pieces = NativePieces(table, task.native) if task.native else Pieces(table)
     words = Words(task.folder, task.most_weight)
     for text in whole_pieces(blocks, name, table):
         if pieces.add(text) > task.most_weight:
@@ -735,7 +735,7 @@ def count_ranges(source: File | Blob, first: int, end: int, name: str, task: Tas
         Refusal: it is no text, the source cannot be read, or the disk is full.
     """
     end = min(end, source.size)
-    smallest = SMALLEST_NATIVE_PART if task.library else SMALLEST_PART
+    smallest = SMALLEST_NATIVE_PART if task.native else SMALLEST_PART
     parts = max(1, min(task.processes, (end - first) // smallest))
     part_task = task.shared(parts)
     edges = [first + max(end - first, 0) * number // parts for number in range(parts + 1)]
