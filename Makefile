@@ -7,7 +7,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS := 3
 LOCKED := install --quiet --require-hashes
 
-.PHONY: help run test test-crashes test-kills test-endings test-az test-clients test-accelerator test-browser check fix local-azure accelerator benchmark-words lock clean
+# What the tour listens on; Prefect's own names for it.
+PREFECT_SERVER_API_PORT ?= 4200
+PREFECT_API_URL ?= http://127.0.0.1:$(PREFECT_SERVER_API_PORT)/api
+
+.PHONY: help run test test-crashes test-kills test-endings test-az test-azure test-clients test-accelerator test-browser screenshots test-pythons check lint-docker fix local-azure server worker deploy accelerator benchmark-words lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,29 +35,76 @@ test-az: $(VENV)/.dev node_modules/.installed ## `az batch` against the emulator
 	@command -v az >/dev/null || { echo "test-az needs the Azure CLI: put az on the PATH (pip install azure-cli, in an environment of its own)"; exit 1; }
 	$(BIN)/python -m pytest -m az $(ARGS)
 
+test-azure: $(VENV)/.dev node_modules/.installed ## the pipeline on the account of .env: costs money
+	$(BIN)/python -m pytest -m azure tests/azure $(ARGS)
+
 test-clients: $(VENV)/.dev $(VENV)-old/.installed ## azure-batch 14.2 against the emulator
 	OLD_CLIENT_PYTHON=$(VENV)-old/bin/python $(BIN)/python -m pytest -m old_client $(ARGS)
 
 test-accelerator: $(VENV)/.dev accelerator ## the node program with its C kernel
 	$(BIN)/python -m pytest -m accelerator $(ARGS)
 
-test-browser: $(VENV)/.dev node_modules/.installed ## Prefect's pages in headless Chromium (needs chromium)
+test-browser: $(VENV)/.dev $(VENV)/.browser node_modules/.installed ## Prefect's pages in headless Chromium (needs chromium)
 	@command -v chromium >/dev/null || { echo "test-browser needs chromium on the PATH"; exit 1; }
-	$(BIN)/python -m pytest -m browser $(ARGS)
+	SCREENSHOTS=$(SCREENSHOTS) $(BIN)/python -m pytest -m browser $(ARGS)
 
-check: $(VENV)/.dev ## format, lint, types, docstrings, spelling
+screenshots: ## renew the pictures of docs/ui.md
+	$(MAKE) test-browser SCREENSHOTS=$(CURDIR)/docs/images
+
+test-pythons: ## the test-suite under each of PYTHONS, in environments of their own
+	for version in $(PYTHONS); do $(MAKE) test PYTHON=python$$version VENV=$(VENV)-$$version || exit 1; done
+PYTHONS ?= 3.11 3.12 3.13
+
+check: $(VENV)/.dev lint-docker ## format, lint, types, docstrings, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/interrogate --quiet flows blocks local_azure tasks_node tests benchmarks
 	$(BIN)/codespell $$(git ls-files '*.py' '*.md' '*.toml' '*.yaml' Makefile)
 
+lint-docker: $(VENV)/.docker ## the Dockerfile, by hadolint
+	$(BIN)/hadolint Dockerfile
+
 fix: $(VENV)/.dev ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-local-azure: $(VENV)/.run node_modules/.installed ## Azurite and the Batch emulator, until Ctrl-C
+local-azure: $(VENV)/.run node_modules/.installed ## tour, 1: Azurite and the Batch emulator, until Ctrl-C
+	@echo 'next, in another terminal: make server'
 	$(BIN)/python -m local_azure up --env-file local-azure.env
+
+# A server migrates the database that it finds in its home: nobody's but this checkout's own.
+server worker deploy: export PREFECT_HOME ?= $(CURDIR)/.prefect
+server worker deploy: export PREFECT_API_URL := $(PREFECT_API_URL)
+server worker deploy: export PREFECT_SERVER_API_PORT := $(PREFECT_SERVER_API_PORT)
+server worker deploy: export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
+server worker deploy: export DO_NOT_TRACK ?= 1
+# In memory, a restart of the server would lose who holds a place of a concurrency limit.
+server: export PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE ?= prefect.server.concurrency.lease_storage.filesystem
+
+server: $(VENV)/.run ## tour, 2: Prefect's server and its pages, until Ctrl-C
+	@echo 'next, in another terminal: make worker'
+	$(BIN)/prefect server start
+
+worker: $(VENV)/.run ## tour, 3: a worker for the deployments, until Ctrl-C
+	@$(SERVER_ANSWERS)
+	@echo 'next, in another terminal: make deploy'
+	$(BIN)/prefect worker start --pool top-words --type process
+
+deploy: $(VENV)/.run ## tour, 4: blocks, work pool and deployments for this machine
+	@test -s local-azure.env || { echo 'error: no local-azure.env, which make local-azure writes: run it in another terminal'; exit 1; }
+	@$(SERVER_ANSWERS)
+	$(BIN)/python -m blocks save local --env-file local-azure.env
+	@$(SHOW_WORK_POOL) || $(BIN)/prefect work-pool create top-words --type process || $(SHOW_WORK_POOL)
+	$(BIN)/prefect --no-prompt deploy -n local
+	@echo 'the pages, with the next scheduled runs of janitor/local: $(PREFECT_API_URL:/api=)/runs'
+	@echo 'next: PREFECT_API_URL=$(PREFECT_API_URL) $(BIN)/prefect deployment run top-words/local --watch'
+
+# Twice, because a worker that starts meanwhile makes it too.
+SHOW_WORK_POOL = $(BIN)/prefect work-pool inspect top-words >/dev/null
+# It may have been started just now, and takes up to half a minute.
+SERVER_WAIT_S := 60
+SERVER_ANSWERS = $(BIN)/prefect server status --wait --timeout $(SERVER_WAIT_S) >/dev/null || { echo "error: no Prefect server at $$PREFECT_API_URL: run make server in another terminal"; exit 1; }
 
 accelerator: $(VENV)/.accelerator ## the node program's optional C kernel, for x86-64 and aarch64
 	$(BIN)/python tasks_node/accelerator/build.py
@@ -62,14 +113,15 @@ benchmark-words: $(VENV)-benchmarks/.installed ## how fast the node program coun
 	$(VENV)-benchmarks/bin/python -m benchmarks.word_count $(ARGS)
 
 lock: ## renew requirements/*.txt and package-lock.json (needs uv)
-	for group in setup node old-client accelerator benchmarks; do uv pip compile --group $$group $(UV_FLAGS) -o requirements/$$group.txt; done
+	for group in setup node old-client accelerator benchmarks docker; do uv pip compile --group $$group $(UV_FLAGS) -o requirements/$$group.txt; done
 	uv pip compile pyproject.toml $(UV_FLAGS) -o requirements/run.txt
 	uv pip compile pyproject.toml --group dev --constraint requirements/run.txt $(UV_FLAGS) -o requirements/dev.txt
+	uv pip compile --group browser --constraint requirements/run.txt $(UV_FLAGS) -o requirements/browser.txt
 	npm install --package-lock-only --omit-lockfile-registry-resolved=true
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean: ## remove what make has made
-	rm -rf $(VENV) $(VENV)-old $(VENV)-benchmarks node_modules
+	rm -rf $(VENV) $(VENV)-* node_modules .prefect
 
 $(VENV)/.setup: requirements/setup.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -97,6 +149,14 @@ $(VENV)-benchmarks/.installed: requirements/benchmarks.txt
 	touch $@
 
 $(VENV)/.accelerator: requirements/accelerator.txt $(VENV)/.setup
+	$(PIP) $(LOCKED) -r $<
+	touch $@
+
+$(VENV)/.browser: requirements/browser.txt $(VENV)/.setup
+	$(PIP) $(LOCKED) -r $<
+	touch $@
+
+$(VENV)/.docker: requirements/docker.txt $(VENV)/.setup
 	$(PIP) $(LOCKED) -r $<
 	touch $@
 

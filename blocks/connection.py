@@ -22,6 +22,13 @@ _ADVICE = {
 }
 
 
+def error_code(error: AzureError) -> str | None:
+    """Return the service's code of an SDK error, whichever of the two services it comes from."""
+    storage_code = getattr(error, "error_code", None)
+    code = storage_code or getattr(getattr(error, "error", None), "code", None)
+    return str(getattr(code, "value", code)) if code else None
+
+
 @contextmanager
 def connection_errors(account: str) -> Iterator[None]:
     """Turn what the SDK raises into one sentence.
@@ -42,7 +49,7 @@ def connection_errors(account: str) -> Iterator[None]:
 
 
 def _refusal(error: HttpResponseError) -> str:
-    code = _code(error)
+    code = error_code(error)
     if isinstance(error, ClientAuthenticationError) and code is None:
         return (
             f"Entra ID gave no token ({_first_line(error.message)}); fill in sign_in, "
@@ -50,12 +57,6 @@ def _refusal(error: HttpResponseError) -> str:
         )
     advice = _ADVICE.get(code or "", "check the endpoint")
     return f"{code or f'HTTP {error.status_code}'}: {_first_line(error.message)}; {advice}"
-
-
-def _code(error: HttpResponseError) -> str | None:
-    """Return the service's code, of Storage or of Batch."""
-    code = getattr(error, "error_code", None) or getattr(error.error, "code", None)
-    return str(getattr(code, "value", code)) if code else None
 
 
 def _first_line(text: str) -> str:

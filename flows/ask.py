@@ -104,7 +104,10 @@ def ask_in_ui(names: Mapping[str, str], timeout_s: int) -> Mapping[str, bool]:
 def form_of(names: Mapping[str, str]) -> type[RunInput]:
     """Return a form with a ticked box for each name, by kind."""
     fields: dict[str, Any] = {
-        f"delete_{kind}": (bool, Field(default=True, title=f"Delete {kind} {name}?"))
+        f"delete_{kind}": (
+            bool,
+            Field(default=True, title=f"Delete the {kind}?", description=name),
+        )
         for kind, name in names.items()
     }
     return create_model("WhatToDelete", __base__=RunInput, **fields)

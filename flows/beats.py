@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from flows.runs import HEARTBEAT_BLOB, Run
 from flows.services import error_code
+from flows.settings import Outcome
 
 GONE = frozenset({"BlobNotFound", "ContainerNotFound", "ContainerBeingDeleted", "ResourceNotFound"})
 
@@ -28,7 +29,8 @@ class State(StrEnum):
         RUNNING: at work; dead if it falls silent for its limit.
         WAITING: asks a person, without a thread that writes; alive until `until`.
         KEPT: ended, and its resources are evidence until `until`; anybody may resume it.
-        DELETING: dead, and being deleted by `holder`, a janitor, which beats meanwhile.
+        DELETING: ended or dead, and being deleted by `holder`, the run itself or a janitor, which
+            beats meanwhile.
     """
 
     RUNNING = "running"
@@ -48,6 +50,7 @@ class Beat(BaseModel):
         until: when waiting or keeping ends, UTC.
         kept: the kinds of resources that are kept: `pool`, `job`, `containers`; None: all. The
             others are waste, should the run have died before it deleted them.
+        outcome: how the run has ended; None: it has not.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,6 +61,13 @@ class Beat(BaseModel):
     state: State = State.RUNNING
     until: AwareDatetime | None = None
     kept: tuple[str, ...] | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to go on with: it succeeded, and its containers are waste."""
+        has_succeeded = self.outcome is Outcome.SUCCEEDED
+        return has_succeeded and self.kept is not None and "containers" not in self.kept
 
 
 @dataclass(frozen=True)

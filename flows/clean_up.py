@@ -6,6 +6,7 @@ subflow has done its work. Whoever cleans up has the run's heartbeat: of a run t
 has taken over, nothing is deleted.
 """
 
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,18 +15,27 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from prefect import Flow, State, flow
+from prefect import Flow, State, flow, runtime
 from prefect.client.schemas.objects import FlowRun
 from prefect.logging import get_run_logger
 from prefect.logging.loggers import flow_run_logger
 
 from flows.ask import ask
-from flows.errors import HeartbeatLost, PipelineError, RunIsAlive, RunTakenOver, ServiceError
+from flows.beats import State as BeatState
+from flows.errors import (
+    HeartbeatLost,
+    PipelineError,
+    RunIsAlive,
+    RunIsOver,
+    RunTakenOver,
+    ServiceError,
+)
+from flows.events import Announcer
 from flows.heartbeat import Heartbeat
 from flows.runs import EVERY_ATTEMPT, Run, new_run, run_id_of
 from flows.services import Services, open_services, step
 from flows.settings import CleanUpPolicy, JobSettings, Outcome
-from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
+from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers, start_deletions
 from flows.steps.pool import take_nodes_away
 
 # A cancelled flow is killed after 30 s: then deletions must have been started, and the hook waits.
@@ -47,20 +57,25 @@ def delete_resources(
         CleanUpIncomplete: something is left that should not be.
     """
     deleted = _delete(services, run, policy, outcome)
+    if f"pool {run.pool_id}" in deleted:
+        Announcer(run).pool("deleted")
     kept = find_leftovers(services, run)
     get_run_logger().info("deleted %s; kept %s", _listed(deleted), _listed(kept))
     return kept
 
 
 def _delete(services: Services, run: Run, policy: CleanUpPolicy, outcome: Outcome) -> list[str]:
+    kinds = wanted(policy, outcome)
     is_cancelled = outcome is Outcome.CANCELLED
-    return delete_leftovers(
+    started = start_deletions(services, run, kinds) if is_cancelled else []
+    deleted = delete_leftovers(
         services,
         run,
-        wanted(policy, outcome),
+        kinds,
         min(policy.timeout_s, CANCELLED_TIMEOUT_S) if is_cancelled else policy.timeout_s,
         0 if outcome is Outcome.SUCCEEDED else SETTLE_S,
     )
+    return list(dict.fromkeys([*started, *deleted]))
 
 
 def _listed(names: list[str]) -> str:
@@ -77,7 +92,7 @@ def wanted(policy: CleanUpPolicy, outcome: Outcome) -> Kinds:
     )
 
 
-@flow(name="clean-up", flow_run_name="clean up {run.name}")
+@flow(name="clean-up")
 def clean_up(
     run: Run,
     outcome: Outcome,
@@ -128,20 +143,22 @@ def cleaned_up(
         yield
         last = run.in_attempt(heartbeat.attempt)
         policy = ask(last, heartbeat, policy, partial(take_nodes_away, services, last))
-    except (RunIsAlive, RunTakenOver):
+    except (RunIsAlive, RunIsOver, RunTakenOver):
         heartbeat.stop()
         raise
     except BaseException as error:
-        outcome = Outcome.FAILED if isinstance(error, Exception) else Outcome.CANCELLED
+        # Prefect ends a flow whose time is over by the latter.
+        is_failure = isinstance(error, (Exception, CancelledError))
+        outcome = Outcome.FAILED if is_failure else Outcome.CANCELLED
         try:
-            ending = settle(run, heartbeat, outcome, policy)
-            error.add_note(ending.told)
-            _clean_up_anyhow(services, ending, policy, block_names)
+            with settled(run, heartbeat, outcome, policy) as ending:
+                error.add_note(ending.told)
+                _clean_up_anyhow(services, ending, block_names)
         except Exception as left:  # noqa: BLE001 - told with the first error, which is raised
             error.add_note(f"clean-up: {left}")
         raise
-    ending = settle(run, heartbeat, Outcome.SUCCEEDED, policy)
-    _clean_up_anyhow(services, ending, policy, block_names)
+    with settled(run, heartbeat, Outcome.SUCCEEDED, policy) as ending:
+        _clean_up_anyhow(services, ending, block_names)
 
 
 @dataclass(frozen=True)
@@ -151,41 +168,61 @@ class Settled:
     Attributes:
         run: whose resources, up to which attempt.
         outcome: how the run ended, as far as its resources are concerned.
+        policy: what is deleted when.
         told: what is kept, until when, and how to go on.
     """
 
     run: Run
     outcome: Outcome
+    policy: CleanUpPolicy
     told: str
 
 
-def settle(run: Run, heartbeat: Heartbeat, outcome: Outcome, policy: CleanUpPolicy) -> Settled:
-    """Stop the heartbeat, and say in it what becomes of the run, before anything is deleted.
+@contextmanager
+def settled(
+    run: Run, heartbeat: Heartbeat, outcome: Outcome, policy: CleanUpPolicy
+) -> Iterator[Settled]:
+    """Say in the heartbeat what becomes of the run, and beat on while the block deletes the rest.
 
     Raises:
         RunTakenOver: another process has the run.
     """
-    heartbeat.stop()
+    try:
+        yield _settle(run, heartbeat, outcome, policy)
+    finally:
+        heartbeat.finish()
+
+
+def _settle(run: Run, heartbeat: Heartbeat, outcome: Outcome, policy: CleanUpPolicy) -> Settled:
     if not heartbeat.is_held and not heartbeat.follow():
         # It never had a heartbeat, so there is nothing yet that would be evidence.
-        return Settled(run.in_attempt(EVERY_ATTEMPT), Outcome.CANCELLED, "it had no heartbeat")
+        return Settled(
+            run.in_attempt(EVERY_ATTEMPT), Outcome.CANCELLED, policy, "it had no heartbeat"
+        )
+    beat = heartbeat.beat
+    if outcome is Outcome.FAILED and beat.outcome:
+        # Its clean-up was ended, by its death or a second Ctrl-C: what that had settled holds.
+        outcome, kept = beat.outcome, beat.kept or ()
+        policy = policy.answered({kind: kind not in kept for kind in policy.questions})
     run = run.in_attempt(heartbeat.attempt)
-    return Settled(run, outcome, _settle_held(run, heartbeat, outcome, policy))
+    return Settled(run, outcome, policy, _settle_held(run, heartbeat, outcome, policy))
 
 
 def _settle_held(run: Run, heartbeat: Heartbeat, outcome: Outcome, policy: CleanUpPolicy) -> str:
     until = min(datetime.now(UTC) + timedelta(seconds=policy.keep_s), run.delete_after)
     kinds = asdict(wanted(policy, outcome))
-    is_kept = not all(kinds.values())
+    kept = [kind for kind, is_deleted in kinds.items() if not is_deleted]
     try:
-        if is_kept:
-            heartbeat.keep(until, [kind for kind, is_deleted in kinds.items() if not is_deleted])
-        else:
-            heartbeat.make_sure()
+        heartbeat.delete(
+            until if kept else None,
+            kept,
+            outcome,
+            is_hurried=outcome is Outcome.CANCELLED,
+        )
     except (HeartbeatLost, ServiceError) as error:
         # If somebody else had the run, that would be another error.
         return f"at the end of the run its heartbeat could not be written: {error}"
-    if not is_kept:
+    if not kept:
         return f"nothing of run {run.name} is kept"
     return (
         f"run {run.name} is kept until {until:%Y-%m-%d %H:%M} UTC; to go on with it, retry the "
@@ -196,17 +233,19 @@ def _settle_held(run: Run, heartbeat: Heartbeat, outcome: Outcome, policy: Clean
 def _clean_up_anyhow(
     services: Services,
     ending: Settled,
-    policy: CleanUpPolicy,
     block_names: tuple[str | None, str | None],
 ) -> None:
     get_run_logger().info(ending.told)
     try:
-        clean_up(ending.run, ending.outcome, policy, *block_names)
+        # Not a template: inputs with braces are in the name.
+        name = f"clean up after {runtime.flow_run.name}"
+        named = clean_up.with_options(flow_run_name=lambda: name)
+        named(ending.run, ending.outcome, ending.policy, *block_names)
     except PipelineError:
         raise
     except Exception:
         # A subflow needs Prefect's server; nodes cost money without it too.
-        _delete(services, ending.run, policy, ending.outcome)
+        _delete(services, ending.run, ending.policy, ending.outcome)
         raise
 
 
@@ -232,8 +271,9 @@ def clean_up_after(
     names = (given.get("batch_credentials"), given.get("storage_credentials"))
     with open_services(*names) as services:
         try:
-            ending = settle(run, Heartbeat(services.blobs, run, holder), outcome, policy)
-            deleted = _delete(services, ending.run, policy, ending.outcome)
+            heartbeat = Heartbeat(services.blobs, run, holder, logger.warning, BeatState.DELETING)
+            with settled(run, heartbeat, outcome, policy) as ending:
+                deleted = _delete(services, ending.run, ending.policy, ending.outcome)
         except PipelineError:
             logger.exception("clean-up after the end of the run")
             raise

@@ -9,9 +9,11 @@ import logging
 import os
 import select
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -33,7 +35,7 @@ from flows.errors import ConfigurationError, PipelineError
 from flows.inputs import find_inputs
 from flows.options import BatchTaskOptions, NodeOptions, SelectionOptions
 from flows.settings import CleanUpPolicy, Policy
-from flows.summary import TOTAL_TITLE, table_rows
+from flows.summary import TOTAL_TITLE, output_rows, table_rows
 
 if TYPE_CHECKING:
     from flows.work import Result
@@ -64,6 +66,7 @@ Examples:
     top-words az://texts/2026 --plan                      what it would create
     top-words texts --resume tw-0123456789abcdef          go on after a failure
     top-words texts --json | jq .total                    for programs
+    top-words texts --program mine.py --arg=--fast        a program of your own
 
 Exit codes: 0 every input has its output; 1 it failed, with one error on standard error;
 2 an option is wrong; 130 stopped by Ctrl-C; 143 by SIGTERM.
@@ -119,7 +122,7 @@ def count(  # noqa: PLR0913 - these are the options of the command
     if ask and not sys.stdin.isatty():
         raise ConfigurationError("--ask needs a terminal: run there, or leave it out")
     settings = checked_settings(selection, nodes, batch_tasks)
-    find_inputs(inputs, settings["selection"])
+    find_inputs(inputs, settings["selection"], are_texts=batch_tasks.program is None)
     if local and (batch_credentials or storage_credentials):
         raise ConfigurationError("--local brings its own accounts: give no credentials with it")
     for name, value in PREFECT_DEFAULTS.items():
@@ -131,6 +134,7 @@ def count(  # noqa: PLR0913 - these are the options of the command
 
         with explained(local=local), open_services(batch_credentials, storage_credentials):
             pass
+        start_prefect_server()
         show_steps_only()
         with shown_progress() as hide, asked_here(hide, wanted=ask) as policy:
             result = top_words(
@@ -205,6 +209,22 @@ def services_of_this_machine(*, wanted: bool) -> Iterator[None]:
         yield
     finally:
         azure.stop()
+
+
+def start_prefect_server() -> None:
+    """Start Prefect's temporary server, unless another is named, out of the reach of Ctrl-C.
+
+    A terminal sends Ctrl-C to all its processes, and the clean-up has need of the server.
+    """
+    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - Prefect
+    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - Prefect
+
+    if PREFECT_API_URL.value():
+        return
+    # A child has the signal mask of the thread that starts it.
+    deaf = partial(signal.pthread_sigmask, signal.SIG_BLOCK, {signal.SIGINT})
+    with ThreadPoolExecutor(1, initializer=deaf) as starter:
+        starter.submit(SubprocessASGIServer().start).result()
 
 
 def show_steps_only() -> None:
@@ -287,7 +307,7 @@ def shown_progress() -> Iterator[Callable[[], None]]:
 
 
 def print_result(result: "Result", began: datetime, output_dir: str) -> None:
-    """Print the plan, or one row per input and word, and from when to when it all took."""
+    """Print the plan, or the words or outputs of the inputs, and from when to when it all took."""
     console = Console(highlight=False)
     if result.plan:
         table = Table("Would create", "", show_header=False)
@@ -295,20 +315,29 @@ def print_result(result: "Result", began: datetime, output_dir: str) -> None:
             table.add_row(title, escape(value))
         console.print(table)
         return
-    table = Table("Input", "Word", "Count")
-    shown = dict(islice(result.words.items(), MOST_INPUTS))
-    total = {} if result.total is None else {TOTAL_TITLE: result.total}
-    for row in table_rows(total | shown):
-        table.add_row(*(escape(str(value)) for value in row.values()))
-    console.print(table)
-    if len(shown) < len(result.words):
-        left_out = len(result.words) - len(shown)
+    console.print(result_table(result))
+    if result.num_inputs > MOST_INPUTS:
+        left_out = result.num_inputs - MOST_INPUTS
         console.print(f"and {left_out} inputs more: see {Path(output_dir) / 'results.csv'}")
     ended = datetime.now().astimezone()
     console.print(
-        f"{len(result.words)} inputs; {began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S}, "
+        f"{result.num_inputs} inputs; {began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S}, "
         f"{(ended - began).total_seconds():.1f} s"
     )
+
+
+def result_table(result: "Result") -> Table:
+    """Return one row per input and word, or per output of a program of the user's own."""
+    if result.outputs:
+        table = Table("Input", "Output", "Bytes", "Folder")
+        rows = output_rows(dict(islice(result.outputs.items(), MOST_INPUTS)))
+    else:
+        table = Table("Input", "Word", "Count")
+        total = {} if result.total is None else {TOTAL_TITLE: result.total}
+        rows = table_rows(total | dict(islice(result.words.items(), MOST_INPUTS)))
+    for row in rows:
+        table.add_row(*(escape(str(value)) for value in row.values()))
+    return table
 
 
 def print_json(result: "Result", output_dir: str) -> None:

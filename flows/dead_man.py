@@ -13,6 +13,7 @@ from flows.settings import PoolSettings
 SENDING = timedelta(minutes=15)
 NO_NODES = "$TargetDedicatedNodes = 0;\n$TargetLowPriorityNodes = 0;"
 """A formula for a pool that nobody works on."""
+_KNOWN = "known = $PendingTasks.GetSamplePercent(TimeInterval_Minute * 5);\n"
 
 
 def guarded(settings: PoolSettings, run: Run, created: datetime) -> PoolSettings:
@@ -48,7 +49,7 @@ def while_needed(
         waste: from then on they are not needed, whatever is pending.
     """
     return (
-        "known = $PendingTasks.GetSamplePercent(TimeInterval_Minute * 5);\n"
+        f"{_KNOWN}"
         "pending = known < 1 ? 1 : max($PendingTasks.GetSample(TimeInterval_Minute * 5));\n"
         f"begins = time() < {_time(beginning)};\n"
         f"works = pending > 0 && time() < {_time(waste)};\n"
@@ -56,6 +57,15 @@ def while_needed(
         f"$TargetLowPriorityNodes = begins || works ? {spot_nodes} : 0;\n"
         "$NodeDeallocationOption = taskcompletion;"
     )
+
+
+def asks_for_fixed_nodes(formula: str | None) -> bool:
+    """Tell whether a pool's formula is that of `while_needed`, not one that a person wrote.
+
+    Args:
+        formula: as the service has it; None: the pool has none.
+    """
+    return (formula or "").startswith(_KNOWN)
 
 
 def until_waste(formula: str, waste: datetime) -> str:

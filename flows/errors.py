@@ -10,7 +10,8 @@ PipelineError
 ├── RunLost                 this process may not go on with the run
 │   ├── HeartbeatLost       its heartbeat is gone, or could not be written for too long
 │   ├── RunTakenOver        another process lives from the run; nothing of it is deleted
-│   └── RunIsAlive          the run to resume is at work, or was a moment ago
+│   ├── RunIsAlive          the run to resume is at work, or was a moment ago
+│   └── RunIsOver           the run to resume has succeeded
 ├── PoolError
 │   ├── PoolResizeFailed    the pool cannot grow
 │   ├── StartTaskFailed     a node's start task failed
@@ -33,27 +34,11 @@ PipelineError
 import re
 from collections.abc import Mapping, Sequence
 
+from flows.advice import advice
+
 STDERR_LINES = 20
 MOST_NAMES = 10
 SIGNATURE = re.compile(r"(?i)\b(sig=)[^&\s\"'<>]+")
-
-ADVICE = {
-    "AuthenticationFailed": "check account name and key, and that this machine's clock is right",
-    "AuthorizationFailure": "check the account's key, firewall and permissions",
-    "InsufficientAccountPermissions": "give the identity a role on the account",
-    "PoolQuotaReached": "delete unused pools, or ask for a larger quota",
-    "ActiveJobAndScheduleQuotaReached": "delete or terminate jobs, or ask for a larger quota",
-    "AccountCoreQuotaReached": "lower pool.dedicated_nodes or pool.vm_size, or ask for more cores",
-    "AccountLowPriorityCoreQuotaReached": "ask for a larger quota of spot cores",
-    "AutoScalingFormulaSyntaxError": "mend pool.autoscale_formula",
-    "AutoScalingFormulaTooLong": "shorten pool.autoscale_formula",
-    "InvalidAutoScalingSettings": "mend pool.autoscale_formula",
-    "JobCompleted": "the job has ended: raise job.max_wall_clock_time_s if it ran out of time",
-    "AllocationFailed": "try another pool.vm_size or region, or later",
-    "AllocationTimedout": "raise pool.allocation_timeout_s, or try another pool.vm_size",
-    "PoolNotFound": "somebody else deleted the pool: run again",
-    "JobNotFound": "somebody else deleted the job: run again",
-}
 
 
 def without_sas(text: str) -> str:
@@ -62,11 +47,6 @@ def without_sas(text: str) -> str:
     Services repeat a URL that they could not use in what they answer.
     """
     return SIGNATURE.sub(r"\1***", text)
-
-
-def advice(code: str | None) -> str:
-    """Return what to do about an error code of a service, as the end of a sentence."""
-    return f"; {ADVICE[code]}" if code in ADVICE else ""
 
 
 class PipelineError(Exception):
@@ -178,6 +158,19 @@ class RunIsAlive(RunLost):
         )
 
 
+class RunIsOver(RunLost):
+    """The run to resume has succeeded."""
+
+    def __str__(self) -> str:
+        """Say where the outputs are, and what becomes of the rest."""
+        run = self.args[0]
+        return (
+            f"run {run} has succeeded, and there is nothing to go on with: its outputs are in the "
+            "output folder that it was given; what is left of it on the services is deleted by the "
+            f"janitor (python -m flows.janitor --run {run}); to count again, run without resume"
+        )
+
+
 class PoolError(PipelineError):
     """The pool will not run the batch tasks."""
 
@@ -206,7 +199,7 @@ class StartTaskFailed(PoolError):
         node_id, evidence, stderr = self.args
         return (
             f"the start task failed on node {node_id}: {evidence}; "
-            f"mend pool.start_task_command or job.node_program{quoted(stderr)}"
+            f"mend pool.start_task_command{quoted(stderr)}"
         )
 
 
@@ -331,7 +324,7 @@ class OutputMissing(PipelineError):
         num_lost, reasons, report = self.args
         return (
             f"no good output of {num_lost} batch task(s), although they exited 0: "
-            f"{'; '.join(reasons)}; the node program (job.node_program) must write and upload it; "
+            f"{'; '.join(reasons)}; see what else deletes or writes blobs of the output container; "
             f"all failures: {report}"
         )
 
@@ -349,23 +342,33 @@ class OutputUnreadable(PipelineError):
     def __str__(self) -> str:
         """Show the line."""
         name, line = self.args
-        return f"line {line!r} of output {name!r} is no word, tab and count: see job.node_program"
+        return (
+            f"line {line!r} of output {name!r} is no word, tab and count: somebody else wrote it; "
+            "run again, with an output_dir of its own"
+        )
 
 
 class CleanUpIncomplete(PipelineError):
-    """Something of the run could not be deleted."""
+    """Something of the run could not be deleted; without a time: not for lack of time."""
 
-    def __init__(self, left: Sequence[str], timeout_s: float, reason: str = "") -> None:
+    def __init__(self, left: Sequence[str], timeout_s: float | None, reason: str = "") -> None:
         super().__init__(tuple(left), timeout_s, reason)
         self.left = tuple(left)
 
-    def __str__(self) -> str:
-        """Name what is left and why."""
+    @property
+    def evidence(self) -> str:
+        """What is left, and why."""
         left, timeout_s, reason = self.args
+        if timeout_s is None:
+            return f"{reason}; still there: {', '.join(left)}"
         why = f" ({reason})" if reason else ""
+        return f"not gone after {timeout_s:g} s: {', '.join(left)}{why}"
+
+    def __str__(self) -> str:
+        """Name what is left, why, and what to do."""
         return (
-            f"not gone after {timeout_s:g} s: {', '.join(left)}{why}; "
-            "a deletion that was started goes on: look again later, and delete by hand what stays"
+            f"{self.evidence}; a deletion that was started goes on: look again later, and delete "
+            "by hand what stays"
         )
 
 

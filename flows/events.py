@@ -117,7 +117,10 @@ class Announcer:
         if not self._is_heard():
             return
         resource_id = ".".join(("azure-batch", kind, *ids))
-        resource = {"prefect.resource.id": resource_id, "prefect.resource.name": ids[-1]}
+        resource = {
+            "prefect.resource.id": resource_id,
+            "prefect.resource.name": _name(kind, ids[-1]),
+        }
         emit_event(
             event=f"azure-batch.{kind}.{state}",
             resource=resource,
@@ -136,8 +139,13 @@ def _resource(kind: str, name: str) -> Resource:
     return {
         "prefect.resource.id": f"azure-batch.{kind}.{name}",
         "prefect.resource.role": kind,
-        "prefect.resource.name": name,
+        "prefect.resource.name": _name(kind, name),
     }
+
+
+def _name(kind: str, name: str) -> str:
+    # The pages show names alone, and a job bears the name of its pool.
+    return f"{'batch task' if kind == 'task' else kind} {name}"
 
 
 def _why(reason: str) -> dict[str, object]:

@@ -19,13 +19,22 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 
 from flows.beats import Beat, Sighting, State, look_at_heartbeat
-from flows.errors import HeartbeatLost, RunIsAlive, RunLost, RunTakenOver, ServiceError
+from flows.errors import (
+    HeartbeatLost,
+    RunIsAlive,
+    RunIsOver,
+    RunLost,
+    RunTakenOver,
+    ServiceError,
+)
 from flows.runs import HEARTBEAT_BLOB, Run
 from flows.services import service_errors
+from flows.settings import Outcome
 
 BEATS_PER_LIMIT = 10
-# The thread must be able to end within the 30 s that a cancelled run is given.
-BEAT_TIMEOUT_S = 10
+# Of the 30 s that a cancelled run is given: one write in flight and one more, which connect and
+# wait so long each, leave time for the deletions.
+BEAT_TIMEOUT_S = 5
 ONE_TRY: dict[str, Any] = {"retry_total": 0}
 
 
@@ -70,6 +79,11 @@ class Heartbeat:
         return bool(self._etag)
 
     @property
+    def beat(self) -> Beat:
+        """What this process wrote last."""
+        return self._beat
+
+    @property
     def attempt(self) -> int:
         """The last attempt that was opened by anybody, 0 before the first."""
         return self._beat.attempt
@@ -85,6 +99,7 @@ class Heartbeat:
             age_s: how old the run is, which counts while it has no heartbeat.
 
         Raises:
+            RunIsOver: it has succeeded, and is being deleted.
             RunIsAlive: somebody else lives from the run.
             RunTakenOver: somebody else was faster just now.
         """
@@ -93,6 +108,8 @@ class Heartbeat:
                 self.check()
                 return
             seen = look_at_heartbeat(self._blobs, self._run)
+            if seen and seen.beat.is_over:
+                raise RunIsOver(self._run.name)
             holder = seen.beat.holder if seen else self._run.flow_run_id
             age_s = seen.age_s if seen else age_s
             is_alive = seen.is_alive(limit_s) if seen else age_s < limit_s
@@ -136,7 +153,8 @@ class Heartbeat:
         update: dict[str, Any] = {"attempt": seen.beat.attempt if seen else 0}
         if seen and self._beat.state is State.DELETING:
             # Should this process die, what is kept is still known.
-            update |= {"until": seen.beat.until, "kept": seen.beat.kept}
+            known = {"until", "kept", "outcome"}
+            update |= {name: getattr(seen.beat, name) for name in known}
         self._write(self._beat.model_copy(update=update), seen.etag if seen else None)
 
     def open_attempt(self, attempt: int) -> None:
@@ -169,6 +187,54 @@ class Heartbeat:
         with self._lock:
             self.check()
             self._rewrite(self._beat.model_copy(update={"state": state, "until": until}))
+
+    def delete(
+        self,
+        until: datetime | None,
+        kept: Sequence[str],
+        outcome: Outcome,
+        *,
+        is_hurried: bool = False,
+    ) -> None:
+        """Write down that the run has ended and what of it is not deleted; a thread beats on.
+
+        The thread ends when it is stopped, or when the run's application container is deleted.
+        Where this could not be written, the thread tries again.
+
+        Args:
+            until: when what is kept is waste, UTC; None: nothing is kept.
+            kept: the kinds of resources that are.
+            outcome: how the run has ended.
+            is_hurried: whether to try once only.
+
+        Raises:
+            RunLost: the run is no longer this process's.
+            ServiceError: it could not be written.
+        """
+        with self._lock:
+            update = {
+                "state": State.DELETING,
+                "until": until and until.astimezone(UTC),
+                "kept": tuple(kept),
+                "outcome": outcome,
+            }
+            self._beat = self._beat.model_copy(update=update)
+            if self._thread.ident is None:
+                self._thread.start()
+            self._rewrite(self._beat, **(ONE_TRY if is_hurried else {}))
+
+    def finish(self) -> None:
+        """Stop; what `delete` has left can be gone on with by anybody from now on.
+
+        If that cannot be written, they can when this heartbeat is past its limit.
+        """
+        self.stop()
+        if self._beat.state is not State.DELETING or self._beat.until is None:
+            return
+        try:
+            self.keep(self._beat.until, self._beat.kept)
+        except (RunLost, ServiceError) as error:
+            self._warn(f"what is kept can be gone on with in {self._limit_s:g} s: {error}")
 
     def keep(self, until: datetime, kept: Sequence[str] | None = None) -> None:
         """Stop, and declare what the run leaves to be evidence: anybody may resume it.

@@ -1,4 +1,4 @@
-"""Which texts are counted, and under which names: readable, safe on every service, and distinct.
+"""Which files are worked on, and under which names: readable, safe everywhere, and distinct.
 
 Blobs are listed by whoever can ask the service; here are only their names.
 """
@@ -36,8 +36,10 @@ def find_inputs(
     patterns: Sequence[str],
     selection: Selection = EVERYTHING,
     list_blobs: BlobLister = lambda _prefix, _selection: (),
+    *,
+    are_texts: bool = True,
 ) -> list[InputFile]:
-    """Find the texts that names, folders, globs and blob prefixes stand for, each once, in order.
+    """Find the files that names, folders, globs and blob prefixes stand for, each once, in order.
 
     Args:
         patterns: files, folders and globs of this machine, or `az://container/prefix`.
@@ -45,9 +47,10 @@ def find_inputs(
             is always counted.
         list_blobs: finds the blobs of a prefix; without it prefixes are only checked for their
             form, and stand for nothing.
+        are_texts: whether they must be text: the word counter's must.
 
     Raises:
-        BadInput: a pattern stands for nothing, or a file is not readable text.
+        BadInput: a pattern stands for nothing, or a file is not readable, or not text.
     """
     if not patterns:
         raise BadInput("no input given: name files, folders, globs or az://container/prefix")
@@ -56,7 +59,7 @@ def find_inputs(
         if pattern.startswith(BLOB_SCHEME):
             sources = list_blobs(blob_prefix(pattern), selection)
         else:
-            sources = _files(pattern, selection)
+            sources = _files(pattern, selection, are_texts=are_texts)
         for source in sources:
             found.setdefault(source.path or source.blob, source)
     names = distinct_names(source.name for source in found.values())
@@ -94,11 +97,11 @@ def is_selected(selection: Selection, path: str) -> bool:
     return (not selection.include or matches(selection.include)) and not matches(selection.exclude)
 
 
-def _files(pattern: str, selection: Selection) -> list[InputFile]:
+def _files(pattern: str, selection: Selection, *, are_texts: bool) -> list[InputFile]:
     if os.path.isdir(pattern):  # noqa: PTH112 - strings: a Path takes time per file
-        return _texts_of(pattern, selection)
+        return _files_of(pattern, selection, are_texts=are_texts)
     if os.path.lexists(pattern):
-        return [_text(pattern)]
+        return [_file(pattern, is_text=are_texts)]
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - may be absolute
     files = [match for match in matches if not os.path.isdir(match)]  # noqa: PTH112
     if not files:
@@ -106,10 +109,10 @@ def _files(pattern: str, selection: Selection) -> list[InputFile]:
     selected = [file for file in files if is_selected(selection, file)]
     if not selected:
         raise BadInput(f"input {pattern!r}: selection.include and selection.exclude leave no file")
-    return [_text(file) for file in selected]
+    return [_file(file, is_text=are_texts) for file in selected]
 
 
-def _texts_of(folder: str, selection: Selection) -> list[InputFile]:
+def _files_of(folder: str, selection: Selection, *, are_texts: bool) -> list[InputFile]:
     try:
         with os.scandir(folder) as entries:
             names = sorted(
@@ -120,15 +123,17 @@ def _texts_of(folder: str, selection: Selection) -> list[InputFile]:
     except OSError as error:
         raise BadInput(f"input folder {folder!r} is unreadable: {error.strerror}") from error
     selected = [os.path.join(folder, name) for name in names if is_selected(selection, name)]  # noqa: PTH118
-    texts = [source for source in map(_examined, selected) if source]
-    if not texts:
+    examined = (_examined(path, is_text=are_texts) for path in selected)
+    found = [source for source in examined if source]
+    if not found:
+        kind = "text file" if are_texts else "file"
         chosen = "" if selection == EVERYTHING else " that selection.include and exclude leave"
-        raise BadInput(f"input folder {folder!r} holds no text file{chosen}")
-    return texts
+        raise BadInput(f"input folder {folder!r} holds no {kind}{chosen}")
+    return found
 
 
-def _text(path: str) -> InputFile:
-    source = _examined(path)
+def _file(path: str, *, is_text: bool) -> InputFile:
+    source = _examined(path, is_text=is_text)
     if source is None:
         raise BadInput(
             f"input {path!r} is binary (it holds NUL bytes): give UTF-8 text, plain or in gzip; "
@@ -137,8 +142,8 @@ def _text(path: str) -> InputFile:
     return source
 
 
-def _examined(path: str) -> InputFile | None:
-    """Return the file, None if it is binary."""
+def _examined(path: str, *, is_text: bool) -> InputFile | None:
+    """Return the file, None if it is binary and must be text."""
     try:
         is_regular = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - no Path per file
         if not is_regular:
@@ -148,7 +153,7 @@ def _examined(path: str) -> InputFile | None:
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise BadInput(f"input {path!r} is unreadable: {error.strerror}") from error
-    if is_binary(block):
+    if is_text and is_binary(block):
         return None
     whole = os.path.abspath(path)  # noqa: PTH100 - keeps links
     return InputFile(os.path.basename(path), size, whole, is_gzip=is_gzip(block))  # noqa: PTH119

@@ -35,7 +35,7 @@ from flows.errors import CleanUpIncomplete
 from flows.runs import PREFIX, run_id_of
 from flows.services import Services, open_services
 from flows.steps.census import NOTHING, Census, Estate, Resource, take_census
-from flows.steps.removal import TIMEOUT_S, Removal, remove_all
+from flows.steps.removal import Removal, remove_all
 from flows.verdict import Word, is_corpse
 
 ARTIFACT_KEY = "janitor"
@@ -92,7 +92,7 @@ def janitor(
     left = [removal for removal in removals if removal.problem]
     if left:
         names = [f"run {PREFIX}{removal.run_id}" for removal in left]
-        raise CleanUpIncomplete(names, TIMEOUT_S, "; ".join(item.done for item in left))
+        raise CleanUpIncomplete(names, None, "; ".join(item.why_left for item in left))
     return report
 
 
@@ -141,14 +141,15 @@ def _row(client: SyncPrefectClient, estate: Estate, removal: Removal | None) -> 
     is_taken = removal is not None and removal.is_taken
     states = [_told_by_prefect(client, estate, of, crash=is_taken) for of in estate.holders]
     return {
-        "run": estate.run.name,
-        "what": ", ".join(map(str, estate.resources)),
+        # In Prefect's table the long ones stand beyond the right edge.
+        "verdict": verdict.word.value,
         "nodes": estate.num_nodes,
         "silent (s)": round(seen.age_s if seen else estate.evidence.age_s),
-        "verdict": verdict.word.value,
-        "why": verdict.why,
-        "prefect": "; ".join(states),
         "done": done,
+        "prefect": "; ".join(states),
+        "run": estate.run.name,
+        "why": verdict.why,
+        "what": ", ".join(map(str, estate.resources)),
     }
 
 
@@ -184,14 +185,14 @@ def _told_by_prefect(client: SyncPrefectClient, estate: Estate, of: str, *, cras
 
 def _stray_row(stray: Resource) -> Row:
     return {
-        "run": stray.run_id or "unknown",
-        "what": str(stray),
+        "verdict": "not ours",
         "nodes": stray.num_nodes,
         "silent (s)": round(stray.age_s),
-        "verdict": "not ours",
-        "why": "bears our mark, but its name and its marks are not those of one of our runs",
-        "prefect": "",
         "done": "left alone: delete it by hand if it is waste",
+        "prefect": "",
+        "run": stray.run_id or "unknown",
+        "why": "bears our mark, but its name and its marks are not those of one of our runs",
+        "what": str(stray),
     }
 
 

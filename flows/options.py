@@ -13,6 +13,7 @@ from flows.settings import JobSettings, PoolSettings, Selection
 
 NODES = Group("Nodes", sort_key=2)
 BATCH_TASKS = Group("Batch tasks", sort_key=3)
+OWN_PROGRAM = Group("Your own program, instead of the word counter", sort_key=4)
 
 
 def size_of(_type: Any, tokens: Sequence[Token]) -> int:
@@ -97,11 +98,13 @@ class BatchTaskOptions:
         files_per_batch_task: Count this many files in one batch task, or `auto`.
         split: Count inputs larger than this in parts side by side, such as 256MiB.
         total: Also find the most frequent words of all inputs together.
-        node_program: Python file to run on the nodes instead of the word counter.
-        retries: More runs of a node program that failed.
+        retries: More runs of a program that failed.
         job_limit_s: End the job after this many seconds.
         keep_all_logs: Keep stdout and stderr of every batch task, not only of failed ones.
         delay: Seconds that each batch task waits before it works.
+        program: Python file run as `python3 PROGRAM [ARG ...] INPUT OUTPUT` for each input.
+        arg: An argument for it, as it is; repeatable.
+        output_suffix: What its outputs end with, such as .json; default: as their inputs do.
     """
 
     files_per_batch_task: Annotated[
@@ -109,19 +112,27 @@ class BatchTaskOptions:
     ] = 1
     split: Annotated[int | None, Parameter(converter=size_of, n_tokens=1)] = None
     total: Annotated[bool, Parameter(negative=())] = False
-    node_program: Path | None = None
     retries: Annotated[int, Parameter(validator=Number(gte=0))] = 1
     job_limit_s: Annotated[int, Parameter(validator=Number(gte=1))] = 7200
     keep_all_logs: Annotated[bool, Parameter(negative=())] = False
     delay: Annotated[float, Parameter(validator=Number(gte=0))] = 0
+    program: Annotated[Path | None, Parameter(group=OWN_PROGRAM)] = None
+    # What begins with a hyphen is the program's, not ours.
+    arg: Annotated[
+        tuple[str, ...], Parameter(group=OWN_PROGRAM, negative=(), allow_leading_hyphen=True)
+    ] = ()
+    output_suffix: Annotated[str | None, Parameter(group=OWN_PROGRAM)] = None
 
     def settings(self) -> JobSettings:
-        """Return what they stand for; a relative program is seen from the working directory.
+        """Return what they stand for.
 
         Raises:
-            ValidationError: one of them is out of bounds.
+            ValidationError: one of them is out of bounds, or they cannot work together.
         """
-        settings = JobSettings(
+        return JobSettings(
+            program=None if self.program is None else str(self.program),
+            program_arguments=self.arg,
+            output_suffix=self.output_suffix,
             files_per_batch_task=self.files_per_batch_task,
             split_bytes=self.split,
             total=self.total,
@@ -130,9 +141,6 @@ class BatchTaskOptions:
             keep_all_logs=self.keep_all_logs,
             delay_s=self.delay,
         )
-        if self.node_program is None:
-            return settings
-        return settings.model_copy(update={"node_program": str(self.node_program.absolute())})
 
 
 @Parameter(name="*")

@@ -1,13 +1,16 @@
-"""Reading what the node program writes; only the most frequent words are held."""
+"""Reading what the word counter writes; only the most frequent words are held.
+
+Of a program of the user's own nothing is read, only listed.
+"""
 
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
 from flows.errors import OutputUnreadable
-from flows.work import TOTAL_NAME, InputFile, Result, WordCounts
+from flows.work import TOTAL_NAME, InputFile, Output, PlannedTask, Result, WordCounts
 
 
 def read_result(folder: Path, inputs: Sequence[InputFile], *, has_total: bool) -> Result:
@@ -23,6 +26,19 @@ def read_result(folder: Path, inputs: Sequence[InputFile], *, has_total: bool) -
     """
     words = {source.name: read_words(folder / source.output_name) for source in inputs}
     return Result(words, read_words(folder / TOTAL_NAME) if has_total else None)
+
+
+def list_outputs(folder: Path, planned: Iterable[PlannedTask]) -> Result:
+    """Return the output of each input, where a program of the user's own has run.
+
+    Args:
+        folder: where the outputs are.
+        planned: the batch tasks, one for each input.
+    """
+    paths = {item.inputs[0]: folder / item.results[0] for item in planned}
+    return Result(
+        {}, outputs={name: Output(str(path), path.stat().st_size) for name, path in paths.items()}
+    )
 
 
 def read_words(path: Path) -> WordCounts:

@@ -28,14 +28,19 @@ def in_parallel(
 
     Raises:
         Exception: the first that `work` raised; what runs is then waited for, the rest dropped.
+        BaseException: who waits is to end; nothing is waited for, for a call can take minutes.
     """
     left = iter(items)
-    with ThreadPoolExecutor(num_threads) as threads:
-        try:
-            running = {threads.submit(work, item) for item in islice(left, 2 * num_threads)}
-            while running:
-                done, running = wait(running, TURN_S, FIRST_COMPLETED)
-                yield [future.result() for future in done]
-                running |= {threads.submit(work, item) for item in islice(left, len(done))}
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+    threads = ThreadPoolExecutor(num_threads)
+    is_awaited = True
+    try:
+        running = {threads.submit(work, item) for item in islice(left, 2 * num_threads)}
+        while running:
+            done, running = wait(running, TURN_S, FIRST_COMPLETED)
+            yield [future.result() for future in done]
+            running |= {threads.submit(work, item) for item in islice(left, len(done))}
+    except BaseException as error:
+        is_awaited = isinstance(error, (Exception, GeneratorExit))
+        raise
+    finally:
+        threads.shutdown(wait=is_awaited, cancel_futures=True)

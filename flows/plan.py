@@ -1,9 +1,11 @@
 """What a run would create and could cost, told before anything exists; it holds no secret."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import PurePath
 
 from flows.archives import Upload, readable_size
 from flows.markup import table
@@ -22,6 +24,7 @@ class Plan:
         run: the common beginning of the names of its three containers, its job and its pool.
         pool: made, or the existing one, in words.
         image: of its nodes; empty for an existing pool.
+        program: the user's own, with its arguments; empty for the word counter.
         num_inputs: how many texts.
         input_bytes: of all inputs.
         batch_tasks: how many of each kind.
@@ -37,6 +40,7 @@ class Plan:
     run: str
     pool: str
     image: str
+    program: str
     num_inputs: int
     input_bytes: int
     batch_tasks: dict[str, int]
@@ -55,6 +59,7 @@ class Plan:
             ("run", self.run),
             ("pool", self.pool),
             ("image", self.image),
+            ("program", self.program),
             ("job", f"ended after {self.job_limit}"),
             ("inputs", f"{self.num_inputs:,} ({readable_size(self.input_bytes)})"),
             ("batch tasks", f"{sum(self.batch_tasks.values()):,}: {tasks}"),
@@ -110,6 +115,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - these are what a run is made of
         run=run.name,
         pool=_pool(pool),
         image=f"{pool.image_publisher}:{pool.image_offer}:{pool.image_sku}" if is_own else "",
+        program=_program(job),
         num_inputs=len(inputs),
         input_bytes=sum(source.size for source in inputs),
         batch_tasks=dict(_kinds(levels)),
@@ -131,6 +137,12 @@ def _pool(pool: PoolSettings) -> str:
     whose = f"{pool.existing_pool_id}, left as it is" if pool.existing_pool_id else "of its own"
     slots = f"{pool.task_slots_per_node} batch tasks at once on each"
     return f"{whose}: {nodes}, {pool.vm_size}, {slots}"
+
+
+def _program(job: JobSettings) -> str:
+    if job.program is None:
+        return ""
+    return shlex.join((PurePath(job.program).name, *job.program_arguments, "INPUT", "OUTPUT"))
 
 
 def _highest_price(pool: PoolSettings, job: JobSettings) -> float | None:

@@ -17,9 +17,11 @@ from azure.storage.blob import BlobServiceClient
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.logging import get_run_logger
 from prefect.utilities.annotations import quote
 
 from blocks import AzureBatchCredentials, AzureStorageCredentials
+from blocks.connection import error_code as error_code  # noqa: PLC0414 - the steps have it from here
 from blocks.loading import plain_message
 from flows.errors import SIGNATURE, ConfigurationError, ServiceError, without_sas
 
@@ -38,8 +40,9 @@ TRANSIENT_CODES = frozenset(
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 # A throttled account needs a minute, and so does the name of a container that was just deleted.
 REPEAT_DELAYS_S = (1.0, 2.0, 8.0, 30.0, 60.0)
-# A wait of hours outlives an outage that ends a single step.
-OUTAGE_LIMIT_S = 300
+# A run outlives five minutes without a service; heartbeats, without which it must stop, have ten.
+OUTAGE_LIMIT_S = 420
+OUTAGE_POLL_S = 5.0
 
 
 def nothing_to_check() -> None:
@@ -76,16 +79,6 @@ def open_services(batch_name: str | None, storage_name: str | None) -> Iterator[
         raise ConfigurationError(plain_message(error)) from error
     with batch_block.get_client() as batch, storage_block.get_client() as blobs:
         yield Services(batch, blobs)
-
-
-def error_code(error: AzureError) -> str | None:
-    """Return the service's code of an SDK error, whichever of the two services it comes from."""
-    storage_code = getattr(error, "error_code", None)
-    if storage_code is not None:
-        return str(getattr(storage_code, "value", storage_code))
-    body = getattr(error, "error", None)
-    code = getattr(body, "code", None)
-    return str(code) if code else None
 
 
 def lowered(value: str | None) -> str:
@@ -165,8 +158,11 @@ class Outage:
 
 
 def _may_pass(error: ServiceError) -> bool:
-    is_unanswered = error.code is None and error.status is None
-    return is_unanswered or is_retryable(error)
+    return _is_unanswered(error) or is_retryable(error)
+
+
+def _is_unanswered(error: ServiceError) -> bool:
+    return error.code is None and error.status is None
 
 
 def _repeats(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 - Prefect's signature
@@ -189,13 +185,15 @@ def step(name: str, *, is_repeated: bool = True) -> Callable[[Callable[P, R]], T
 
     Args:
         name: what the task run is called, such as `create pool`.
-        is_repeated: whether Prefect repeats it; false for one that asks again by itself.
+        is_repeated: whether it is repeated, by Prefect after an answer that says so, else here;
+            false for one that asks again by itself.
     """
     delays_s = REPEAT_DELAYS_S if is_repeated else ()
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
+        once = service_errors(name)(_checked(function))
         return _Step(
-            service_errors(name)(_checked(function)),
+            _patient(once) if is_repeated else once,
             name=name,
             task_run_name=name,
             cache_policy=NO_CACHE,
@@ -219,3 +217,22 @@ def _checked(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return checked
+
+
+def _patient(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a step of a run that has begun outlive an outage; before, it is an error at once."""
+
+    @wraps(function)
+    def patient(*args: P.args, **kwargs: P.kwargs) -> R:
+        services, outage = args[0] if args else None, Outage()
+        has_begun = isinstance(services, Services) and services.check is not nothing_to_check
+        while True:
+            try:
+                return function(*args, **kwargs)
+            except ServiceError as error:
+                if not (has_begun and _is_unanswered(error) and outage.bears([error])):
+                    raise
+                get_run_logger().warning("%s; trying again", error)
+            time.sleep(OUTAGE_POLL_S)
+
+    return patient

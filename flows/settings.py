@@ -1,5 +1,6 @@
 """Parameters of the flow as frozen models; Prefect shows them as a form: titles, units, bounds."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -11,6 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Seconds = Annotated[int, Field(ge=1, le=180 * 24 * 3600)]
 # In the order in which people are asked.
 QUESTIONED = ("job", "pool", "containers")
+# Of the word counter alone: a program of one's own is refused beside any of them.
+COUNTING = ("files_per_batch_task", "split_bytes", "total", "delay_s")
+# One argument of bash has 128 KiB at most, and a quote becomes many characters in it.
+MOST_ARGUMENT_BYTES = 8192
+# A file name has 255 bytes at most.
+SUFFIX = re.compile(r"(?=.{2,32}$)(\.[A-Za-z0-9_+-]+)+")
+DEFAULT_NUM_WORDS = 3
 
 
 class Settings(BaseModel):
@@ -115,11 +123,22 @@ class PoolSettings(Settings):
 class JobSettings(Settings):
     """The batch tasks."""
 
-    node_program: str = Field(
-        default="tasks_node/top_words.py",
-        title="Node program",
-        description="Python file run on the nodes; a relative path starts at the project's folder.",
+    program: str | None = Field(
+        default=None,
+        title="Your own program",
+        description="Python file that each batch task runs instead of the word counter, as "
+        "`python3 PROGRAM [ARG ...] INPUT OUTPUT`; seen from the working directory.",
         min_length=1,
+    )
+    program_arguments: tuple[str, ...] = Field(
+        default=(),
+        title="Its arguments",
+        description="Given to it as they are, before INPUT and OUTPUT; no secrets: they are shown.",
+    )
+    output_suffix: str | None = Field(
+        default=None,
+        title="Suffix of its outputs",
+        description="Such as `.json`; without one an output ends as its input does.",
     )
     files_per_batch_task: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
         default=1,
@@ -147,7 +166,7 @@ class JobSettings(Settings):
         default=1,
         title="Batch task retries",
         ge=0,
-        description="More runs of a failing node program.",
+        description="More runs of a program that fails.",
     )
     priority: int = Field(
         default=0,
@@ -199,6 +218,32 @@ class JobSettings(Settings):
         gt=0,
         description="Longest time between two looks; they begin close together.",
     )
+
+    @model_validator(mode="after")
+    def _check_program(self) -> Self:
+        if self.program is None:
+            if self.program_arguments or self.output_suffix:
+                raise ValueError("program_arguments and output_suffix are for a program: name one")
+            return self
+        asked = [name for name in COUNTING if getattr(self, name) != _default_of(self, name)]
+        if asked:
+            raise ValueError(
+                f"{' and '.join(asked)}: for the word counter only, not for program {self.program}"
+            )
+        if self.output_suffix and not SUFFIX.fullmatch(self.output_suffix):
+            raise ValueError(
+                f"output_suffix {self.output_suffix!r} is none: write it like .json, "
+                "with letters, digits, _, + and -"
+            )
+        if any("\0" in argument for argument in self.program_arguments):
+            raise ValueError("program_arguments: no program can be given a NUL byte")
+        num_bytes = sum(len(argument.encode()) for argument in self.program_arguments)
+        if num_bytes > MOST_ARGUMENT_BYTES:
+            raise ValueError(
+                f"program_arguments have {num_bytes} bytes, {MOST_ARGUMENT_BYTES} at most: "
+                "put them into a file that pool.start_task_command brings"
+            )
+        return self
 
 
 class Policy(StrEnum):
@@ -272,7 +317,7 @@ class CleanUpPolicy(Settings):
             deletes: what a person said, by kind; without an answer it is as by default.
         """
         said = {
-            kind: _told(deletes[kind]) if kind in deletes else type(self).model_fields[kind].default
+            kind: _told(deletes[kind]) if kind in deletes else _default_of(self, kind)
             for kind in self.questions
         }
         return self.model_copy(update=said)
@@ -282,6 +327,10 @@ class CleanUpPolicy(Settings):
         return policy is Policy.ALWAYS or (
             policy is Policy.ON_SUCCESS and outcome is not Outcome.FAILED
         )
+
+
+def _default_of(settings: Settings, name: str) -> object:
+    return type(settings).model_fields[name].default
 
 
 def _told(is_deleted: bool) -> Policy:  # noqa: FBT001 - an answer

@@ -31,6 +31,7 @@ from azure.batch.models import (
     VirtualMachineConfiguration,
 )
 
+from flows.own_program import UPLOADED, program_commands
 from flows.runs import Run
 from flows.settings import JobSettings, PoolSettings, minutes_at_least
 from flows.work import BlobPlace, NodeFile, PlannedTask
@@ -38,6 +39,7 @@ from flows.work import BlobPlace, NodeFile, PlannedTask
 UrlOf = Callable[[BlobPlace], str]
 """Gives the read-only SAS URL of a blob."""
 
+WORD_COUNTER = PurePath("top_words.py")
 CONTAINER_URL_VARIABLE = "TOP_WORDS_CONTAINER_URL"
 INPUT_URL_VARIABLE = "TOP_WORDS_INPUT_URL"
 SHARED_FOLDER = '"$AZ_BATCH_NODE_SHARED_DIR"'
@@ -65,10 +67,10 @@ def program_folder(run: Run) -> str:
 
 
 def node_command(program: PurePath, arguments: Sequence[str], folder: str) -> str:
-    """Return the command line of a batch task; arguments are data in it, never code.
+    """Return the command line of the word counter; arguments are data in it, never code.
 
     Args:
-        program: the node program.
+        program: the word counter.
         arguments: its arguments.
         folder: where the start task or the job's preparation has put it, quoted for bash.
     """
@@ -87,7 +89,7 @@ def metadata(run: Run) -> list[BatchMetadataItem]:
 
 
 def start_task(
-    programs: Sequence[NodeFile], read_url: UrlOf, settings: PoolSettings
+    programs: Sequence[NodeFile], read_url: UrlOf, settings: PoolSettings, *, is_own: bool = False
 ) -> BatchStartTask:
     """Build the start task: it copies the node program to the node's shared folder.
 
@@ -95,10 +97,13 @@ def start_task(
         programs: the node program and what must lie beside it; names are kept.
         read_url: gives the read-only SAS URL of a blob.
         settings: the extra command and the number of retries.
+        is_own: whether the program is the user's own.
     """
     extra = [settings.start_task_command] if settings.start_task_command else []
     return BatchStartTask(
-        command_line=shell_command([*install_commands(programs, SHARED_FOLDER), *extra]),
+        command_line=shell_command(
+            [*install_commands(programs, SHARED_FOLDER, is_own=is_own), *extra]
+        ),
         resource_files=_resource_files(programs, read_url),
         user_identity=_plain_user(),
         max_task_retry_count=settings.start_task_retries,
@@ -106,18 +111,26 @@ def start_task(
     )
 
 
-def install_commands(programs: Sequence[NodeFile], folder: str) -> list[str]:
-    """Return the commands that put a node program in place, compiled once for all batch tasks.
+def install_commands(
+    programs: Sequence[NodeFile], folder: str, *, is_own: bool = False
+) -> list[str]:
+    """Return the commands that put a node program in place.
 
-    Python keeps no compiled form of a script that it runs, and would compile it in each of them.
+    The word counter is compiled once for all batch tasks: Python keeps no compiled form of a
+    script that it runs, and would compile it in each of them. A program of the user's own is run
+    as it is, under the name that it has.
 
     Args:
         programs: the node program, in Python, and what must lie beside it.
         folder: where to, quoted for bash.
+        is_own: whether the program is the user's own.
     """
     names = [program.file_path for program in programs]
+    copies = f"cp -p -- {shlex.join(names)} {folder}/"
+    if is_own:
+        return [copies]
     return [
-        f"cp -p -- {shlex.join(names)} {folder}/",
+        copies,
         f"python3 -m py_compile {shlex.quote(f'./{names[0]}')}",
         f"cp -- __pycache__/*.pyc {folder}/{shlex.quote(compiled_name(names[0]))}",
     ]
@@ -196,10 +209,16 @@ def job(
     Args:
         run: names and marks.
         settings: priority, time limit, preparation and release.
-        container_url: create/write SAS URL of the output container, for every batch task.
+        container_url: create/write SAS URL of the output container, for every batch task of the
+            word counter, which uploads by itself.
         programs: the node program and what must lie beside it.
         read_url: gives the read-only SAS URL of a blob.
     """
+    variables = (
+        [EnvironmentSetting(name=CONTAINER_URL_VARIABLE, value=container_url)]
+        if settings.program is None
+        else []
+    )
     return BatchJobCreateOptions(
         id=run.job_id,
         pool_info=BatchPoolInfo(pool_id=run.pool_id),
@@ -209,9 +228,7 @@ def job(
         constraints=BatchJobConstraints(
             max_wall_clock_time=timedelta(seconds=settings.max_wall_clock_time_s)
         ),
-        common_environment_settings=[
-            EnvironmentSetting(name=CONTAINER_URL_VARIABLE, value=container_url)
-        ],
+        common_environment_settings=variables,
         metadata=metadata(run),
     )
 
@@ -226,7 +243,10 @@ def _preparation(
     """
     folder = program_folder(run)
     brings = (
-        [f"mkdir -p -- {folder}", *install_commands(programs, folder)]
+        [
+            f"mkdir -p -- {folder}",
+            *install_commands(programs, folder, is_own=settings.program is not None),
+        ]
         if run.existing_pool_id
         else []
     )
@@ -265,8 +285,9 @@ def batch_task(
     Args:
         planned: what it reads, runs and leaves.
         run: whose nodes it runs on.
-        settings: node program and limits.
-        container_url: create/write SAS URL of the output container, for stdout and stderr.
+        settings: program and limits.
+        container_url: create/write SAS URL of the output container, for stdout and stderr, and for
+            the output of a program of the user's own.
         read_url: gives the read-only SAS URL of a blob.
     """
     environment = []
@@ -275,15 +296,24 @@ def batch_task(
         environment.append(EnvironmentSetting(name=INPUT_URL_VARIABLE, value=value))
     return BatchTaskCreateOptions(
         id=planned.id,
-        command_line=node_command(
-            PurePath(settings.node_program), planned.arguments, program_folder(run)
-        ),
+        command_line=_command_line(planned, run, settings),
         resource_files=_resource_files(planned.files, read_url),
         environment_settings=environment,
-        output_files=[_log_upload(planned.id, settings, container_url)],
+        output_files=[
+            _log_upload(planned.id, settings, container_url),
+            *(_output_upload(name, container_url) for name in planned.outputs if settings.program),
+        ],
         user_identity=_plain_user(),
         constraints=_limits(settings),
     )
+
+
+def _command_line(planned: PlannedTask, run: Run, settings: JobSettings) -> str:
+    folder = program_folder(run)
+    if settings.program is None:
+        return node_command(WORD_COUNTER, planned.arguments, folder)
+    path = f"{folder}/{shlex.quote(PurePath(settings.program).name)}"
+    return shell_command(program_commands(path, planned.arguments))
 
 
 def _limits(settings: JobSettings) -> BatchTaskConstraints:
@@ -307,6 +337,18 @@ def _log_upload(batch_task_id: str, settings: JobSettings, container_url: str) -
             upload_condition=condition.TASK_COMPLETION
             if settings.keep_all_logs
             else condition.TASK_FAILURE
+        ),
+    )
+
+
+def _output_upload(name: str, container_url: str) -> OutputFile:
+    return OutputFile(
+        file_pattern=UPLOADED,
+        destination=OutputFileDestination(
+            container=OutputFileBlobContainerDestination(path=name, container_url=container_url)
+        ),
+        upload_options=OutputFileUploadConfiguration(
+            upload_condition=OutputFileUploadCondition.TASK_SUCCESS
         ),
     )
 

@@ -5,10 +5,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
+from pathlib import PurePath
 from typing import TextIO
 
 from flows.markup import table
-from flows.work import Result, WordCounts
+from flows.work import Output, Result, WordCounts
 
 BLOCKS = "▏▎▍▌▋▊▉█"
 BAR_WIDTH = 20
@@ -82,11 +83,20 @@ def table_rows(words: Mapping[str, WordCounts]) -> Iterator[dict[str, str | int]
             yield {"input": name, "word": word, "count": count}
 
 
-def shown_rows(result: Result) -> list[dict[str, str | int]]:
-    """Return the rows for Prefect's UI with bars: the total first, then at most `MOST_INPUTS`.
+def output_rows(outputs: Mapping[str, Output]) -> Iterator[dict[str, str | int]]:
+    """Yield one row per input of a program of the user's own: its output, bytes, and where."""
+    for name, output in outputs.items():
+        path = PurePath(output.path)
+        yield {"input": name, "output": path.name, "bytes": output.size, "folder": str(path.parent)}
 
-    Of very long lists only the first `MOST_ROWS` rows are shown.
+
+def shown_rows(result: Result) -> list[dict[str, str | int]]:
+    """Return the rows for Prefect's UI: of words with bars, the total first; or the outputs.
+
+    At most `MOST_INPUTS` are shown, and of very long lists of words the first `MOST_ROWS` rows.
     """
+    if result.outputs:
+        return list(islice(output_rows(result.outputs), MOST_INPUTS))
     shown = {name: result.words[name] for name in islice(result.words, MOST_INPUTS)}
     groups = [(TOTAL_TITLE, result.total)] if result.total is not None else []
     rows = (
@@ -100,18 +110,23 @@ def shown_rows(result: Result) -> list[dict[str, str | int]]:
 
 def bounds_told(result: Result) -> str:
     """Return which inputs and words are shown, if not all of them are."""
-    num_inputs = len(result.words)
+    num_inputs = result.num_inputs
     told = f"; the first {MOST_INPUTS} of {num_inputs} inputs" if num_inputs > MOST_INPUTS else ""
     is_cut = len(shown_rows(result)) == MOST_ROWS
     return f"{told}; the first {MOST_ROWS} rows" if is_cut else told
 
 
 def as_markdown(summary: Summary) -> str:
-    """Return the summary as markdown, with the words as bars; bounded."""
+    """Return the summary as markdown, with the words as bars, or the outputs; bounded."""
     result = summary.result
-    lines = [f"# Words of {len(result.words)} input(s){bounds_told(result)}", ""]
+    kind, *header = (
+        ("Outputs", "Input", "Output", "Bytes", "Folder")
+        if result.outputs
+        else ("Words", "Input", "Word", "Count", "")
+    )
+    lines = [f"# {kind} of {result.num_inputs} input(s){bounds_told(result)}", ""]
     rows = (tuple(row.values()) for row in shown_rows(result))
-    lines += table(("Input", "Word", "Count", ""), rows)
+    lines += table(header, rows)
     lines += ["", "## Time", ""]
     phases = [(name, f"{seconds:.1f}") for name, seconds in summary.phases_s.items()]
     lines += table(("Phase", "Seconds"), [*phases, ("all", f"{summary.elapsed_s:.1f}")])
@@ -130,21 +145,31 @@ def _nodes_told(nodes: NodeUse) -> str:
 
 def write_json(summary: Summary, file: TextIO) -> None:
     """Write all results as JSON, an input a line."""
+    result = summary.result
     nodes = None if summary.nodes is None else asdict(summary.nodes)
     head = {
         "run_id": summary.run_id,
         "elapsed_s": round(summary.elapsed_s, 3),
         "phases_s": {name: round(seconds, 3) for name, seconds in summary.phases_s.items()},
         "nodes": nodes,
-        "total": summary.result.total,
     }
+    if not result.outputs:
+        head["total"] = result.total
     fields = [f"{_json(name)}: {_json(value)}" for name, value in head.items()]
-    file.write("{\n" + ",\n".join(fields) + ',\n"inputs": {')
+    title = "outputs" if result.outputs else "inputs"
+    file.write("{\n" + ",\n".join(fields) + f',\n"{title}": {{')
     separator = "\n"
-    for name, counts in summary.result.words.items():
-        file.write(f"{separator}{_json(name)}: {_json(counts)}")
+    for name, value in _by_input(result):
+        file.write(f"{separator}{_json(name)}: {_json(value)}")
         separator = ",\n"
     file.write("\n}\n}\n")
+
+
+def _by_input(result: Result) -> Iterator[tuple[str, object]]:
+    """Yield what JSON says of each input: its words, or its output."""
+    yield from result.words.items()
+    for row in output_rows(result.outputs):
+        yield str(row.pop("input")), row
 
 
 def _json(value: object) -> str:
@@ -154,6 +179,11 @@ def _json(value: object) -> str:
 def write_csv(summary: Summary, file: TextIO) -> None:
     """Write all results as CSV; the rows of the total have no input."""
     writer = csv.writer(file)
+    if summary.result.outputs:
+        writer.writerow(("run_id", "input", "output", "bytes", "folder"))
+        rows = output_rows(summary.result.outputs)
+        writer.writerows((summary.run_id, *row.values()) for row in rows)
+        return
     writer.writerow(("run_id", "input", "word", "count"))
     total = [("", summary.result.total)] if summary.result.total else []
     for name, counts in (*total, *summary.result.words.items()):

@@ -30,18 +30,24 @@ from pydantic import Field
 from flows.clean_up import clean_up_after, cleaned_up
 from flows.events import give_up_soon
 from flows.heartbeat import Heartbeat
-from flows.output_files import read_result
+from flows.output_files import list_outputs, read_result
 from flows.phases import Phases
 from flows.runs import Run, new_run, run_id_of
 from flows.services import Services, open_services
-from flows.settings import CleanUpPolicy, JobSettings, PoolSettings, Selection
+from flows.settings import (
+    DEFAULT_NUM_WORDS,
+    CleanUpPolicy,
+    JobSettings,
+    PoolSettings,
+    Selection,
+)
 from flows.steps.attempt import attempts, find_run
 from flows.steps.failures import failure_error, report_failures
 from flows.steps.job import create_job
 from flows.steps.levels import Levels
 from flows.steps.outputs import prepare_output_dir
 from flows.steps.pool import check_pool, create_pool
-from flows.steps.preflight import check_node_program, gather_inputs, plan_run
+from flows.steps.preflight import check_program, gather_inputs, plan_run
 from flows.steps.report import estimate_node_use, publish_results
 from flows.steps.storage import check_storage, create_containers, upload_files
 from flows.summary import Summary
@@ -55,7 +61,9 @@ DEFAULT_SELECTION = Selection()
 
 def _run_name() -> str:
     given = flow_run.parameters
-    return f"top {given['num_words']} words of {', '.join(given['inputs'])}"[:120]
+    job = JobSettings.model_validate(given["job"])
+    what = f"{Path(job.program).name} on" if job.program else f"top {given['num_words']} words of"
+    return f"{what} {', '.join(given['inputs'])}"[:120]
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ def count(services: Services, heartbeat: Heartbeat, work: Work) -> Run:
     lost: Sequence[Failure] = ()
     for run in attempts(services, work.run, heartbeat):
         work.phases.begin("upload")
-        upload_files(services, run, work.job.node_program, work.sources, work.levels)
+        upload_files(services, run, work.job, work.sources, work.levels)
         begin = partial(begin_attempt, services, run, work)
         levels = Levels(services, run, work.pool, work.job, work.folder, work.phases, begin)
         lost = levels.count(work.levels)
@@ -109,7 +117,7 @@ def begin_attempt(services: Services, run: Run, work: Work) -> None:
     """Create pool and job of an attempt in which there is something to be done."""
     work.phases.begin("pool and job")
     if not work.pool.existing_pool_id:
-        create_pool(services, run, work.pool, work.node_agent, work.job.node_program)
+        create_pool(services, run, work.pool, work.node_agent, work.job)
     create_job(services, run, work.job)
 
 
@@ -118,7 +126,10 @@ def publish(services: Services, run: Run, work: Work) -> Result:
     work.phases.begin("results")
     used_s = work.phases.since("pool and job")
     nodes = None if used_s is None else estimate_node_use(services, run, work.pool, used_s)
-    result = read_result(work.folder, work.sources, has_total=work.job.total)
+    if work.job.program is None:
+        result = read_result(work.folder, work.sources, has_total=work.job.total)
+    else:
+        result = list_outputs(work.folder, work.levels[0])
     summary = Summary(run.flow_run_id, result, work.phases.elapsed_s(), nodes)
     publish_results(services, summary, work.folder)
     return result
@@ -132,7 +143,7 @@ def publish(services: Services, run: Run, work: Work) -> Result:
 )
 def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in Prefect's UI
     inputs: list[str],
-    num_words: Annotated[int, Field(ge=1)] = 3,
+    num_words: Annotated[int, Field(ge=1)] = DEFAULT_NUM_WORDS,
     output_dir: str = "results",
     batch_credentials: str | None = None,
     storage_credentials: str | None = None,
@@ -148,7 +159,7 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
     Args:
         inputs: Files, folders (their text files) and globs, seen from the working directory, and
             `az://container/prefix` for text in the storage account.
-        num_words: How many words of each file, at least 1.
+        num_words: How many words of each file, at least 1; not for a program of your own.
         output_dir: Folder for the outputs and logs; made if absent, same names are replaced.
         batch_credentials: Name of a saved block; without one the environment or .env is used.
         storage_credentials: Name of a saved block; without one the environment or .env is used.
@@ -160,7 +171,7 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
         resume: A run that failed or died, to go on with: its flow run's id, or its name `tw-...`.
 
     Returns:
-        Words and counts of each input, most frequent first.
+        Words and counts of each input, most frequent first; or the outputs of your own program.
 
     Raises:
         PipelineError: the run cannot go on; the message says why and what to do.
@@ -168,7 +179,7 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
     give_up_soon()
     phases = Phases("preflight")
     folder = prepare_output_dir(output_dir)
-    check_node_program(job.node_program)
+    check_program(job, num_words)
     with open_services(batch_credentials, storage_credentials) as clients:
         sources = gather_inputs(clients, inputs, selection, job)
         check_storage(clients)

@@ -147,12 +147,13 @@ def _beats(seen: Sighting, limit_s: float) -> bool:
 
 def _alive(seen: Sighting, limit_s: float, waste_after: datetime | None) -> Verdict:
     told = f"heartbeat of {seen.age_s:.0f} s ago, limit {limit_s:g} s"
+    again_s = limit_s - seen.age_s
     if seen.beat.state is State.DELETING:
-        return Verdict(Word.ALIVE, f"flow run {seen.beat.holder} is deleting it; {told}")
+        return Verdict(Word.ALIVE, f"flow run {seen.beat.holder} is deleting it; {told}", again_s)
     if seen.beat.state is State.WAITING:
         return Verdict(Word.ALIVE, f"waits for a person; {told}")
     late = ", though past delete_after" if waste_after and seen.seen > waste_after else ""
-    return Verdict(Word.ALIVE, told + late, limit_s - seen.age_s)
+    return Verdict(Word.ALIVE, told + late, again_s)
 
 
 def _unclear(evidence: Evidence, damages: str) -> Verdict:
@@ -179,10 +180,10 @@ def _silent(seen: Sighting, limit_s: float, waste_after: datetime) -> Verdict:
     """Judge a run that does not beat: it may not have to."""
     beat = seen.beat
     until = min(beat.until or waste_after, waste_after)
-    # A janitor that fell silent had taken what was kept, for the rest of the run.
+    # Whoever fell silent while deleting was to leave what is kept.
     if beat.state is State.KEPT or (beat.state is State.DELETING and beat.until):
         word = Word.KEPT if seen.seen < until else Word.DEAD
-        # Who keeps it may be deleting the rest.
+        # A moment ago it was deleting the rest itself.
         kept = beat.kept if seen.age_s >= limit_s else None
         return Verdict(word, f"kept until {_minute(until)}", kept=kept)
     if beat.state is State.WAITING:

@@ -101,7 +101,7 @@ class Ending:
     Attributes:
         batch_task_id: which one.
         succeeded: what the service calls its result, and an exit code of 0.
-        exit_code: of the last try; None if the node program never ran.
+        exit_code: of the last try; None if the program never ran.
         category: the failure's, lower case: `usererror`, `servererror`; empty after a success.
         code: the failure's, such as `FailureExitCode`; empty after a success.
         message: the failure's, without signatures; empty after a success.
@@ -144,15 +144,36 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """What a program of the user's own made of an input.
+
+    Attributes:
+        path: where it is on this machine.
+        size: bytes.
+    """
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a run found.
 
     Attributes:
-        words: by the input's name, in the order of the inputs; empty if only a plan was asked for.
+        words: by the input's name, in the order of the inputs; empty if only a plan was asked for,
+            or a program of the user's own was run.
         total: of all inputs together; None unless it was asked for.
+        outputs: of a program of the user's own, by the input's name, in the order of the inputs.
         plan: if only a plan was asked for: what a run would create, by title.
     """
 
     words: dict[str, WordCounts]
     total: WordCounts | None = None
+    outputs: Mapping[str, Output] = field(default_factory=dict)
     plan: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def num_inputs(self) -> int:
+        """How many inputs it is of."""
+        return len(self.words) + len(self.outputs)

@@ -42,3 +42,16 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> Marked:
     mark = uuid.uuid4().hex
     monkeypatch.setenv(Marked.VARIABLE, mark)
     return Marked(mark)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured, with `record_property`, as one table a title."""
+    reports = [
+        report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)
+    ]
+    measured = {item for report in reports for item in report.user_properties}
+    for title in sorted({title for title, _ in measured}):
+        terminalreporter.write_sep("-", "measured")
+        terminalreporter.write_line(title)
+        for line in sorted(str(row) for of, row in measured if of == title):
+            terminalreporter.write_line(line)

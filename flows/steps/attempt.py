@@ -12,8 +12,8 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from prefect.logging import get_run_logger
 
 from flows import specs
-from flows.beats import ServiceClock
-from flows.errors import ConfigurationError
+from flows.beats import ServiceClock, look_at_heartbeat
+from flows.errors import ConfigurationError, RunIsOver
 from flows.heartbeat import Heartbeat
 from flows.runs import MARK, PREFIX, Run
 from flows.services import Services, error_code, lowered, step
@@ -34,6 +34,7 @@ def find_run(services: Services, run: Run) -> None:
 
     Raises:
         ConfigurationError: nothing is left of such a run; names those that are there.
+        RunIsOver: it has succeeded, and is being deleted.
     """
     marked = {
         str(item.name)
@@ -41,6 +42,9 @@ def find_run(services: Services, run: Run) -> None:
         if (item.metadata or {}).get("created_by") == MARK
     }
     if run.application_container in marked:
+        seen = look_at_heartbeat(services.blobs, run)
+        if seen and seen.beat.is_over:
+            raise RunIsOver(run.name)
         return
     end = run.application_container.removeprefix(run.name)
     names = sorted(name.removesuffix(end) for name in marked if name.endswith(end))
@@ -151,14 +155,16 @@ def _is_renewed(services: Services, run: Run) -> bool:
 
 
 @step("look for outputs that are there")
-def verified_outputs(services: Services, run: Run) -> frozenset[str]:
-    """Return the names of the outputs that are there whole: not empty, and with their MD5.
+def verified_outputs(services: Services, run: Run, *, is_own: bool = False) -> frozenset[str]:
+    """Return the names of the outputs that are there whole.
 
-    The node program sends the MD5 with each of its files, and the service compares it.
+    The word counter's are never empty and have an MD5, which it sends with each of its files, and
+    the service compares. Those of a program of the user's own are uploaded by Batch, at once and
+    after a success only: what is there is whole; it may be empty, and without an MD5 if large.
     """
     container = services.blobs.get_container_client(run.output_container)
     return frozenset(
         str(blob.name)
         for blob in container.list_blobs()
-        if blob.size and blob.content_settings.content_md5
+        if is_own or (blob.size and blob.content_settings.content_md5)
     )

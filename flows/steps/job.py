@@ -37,7 +37,7 @@ def create_job(services: Services, run: Run, settings: JobSettings) -> None:
         run,
         settings.model_copy(update={"max_wall_clock_time_s": limit_s}),
         write_url(services.blobs, run),
-        program_blobs(run, settings.node_program),
+        program_blobs(run, settings),
         partial(read_url, services.blobs, run),
     )
     try:

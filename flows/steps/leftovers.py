@@ -1,9 +1,9 @@
 """What a run still has on the services: found by its marks, deleted, and looked for again."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 
 from flows.errors import CleanUpIncomplete, ServiceError
+from flows.parallel import in_parallel
 from flows.runs import Run
 from flows.services import Outage, Services, error_code, lowered, service_errors
 
@@ -37,6 +38,28 @@ class Kinds:
     containers: bool = True
     job: bool = True
     pool: bool = True
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one look at everything has found.
+
+    Attributes:
+        left: what is there and should not be, in words.
+        reasons: what went wrong; none of it keeps other deletions from being started.
+    """
+
+    left: list[str] = field(default_factory=list)
+    reasons: list[ServiceError] = field(default_factory=list)
+
+    @contextmanager
+    def noting(self, doing: str, *accepted: str) -> Iterator[None]:
+        """Note what goes wrong in the block, but for these codes, and go on after it."""
+        try:
+            with service_errors(doing), _accepting(*accepted):
+                yield
+        except ServiceError as error:
+            self.reasons.append(error)
 
 
 def delete_leftovers(
@@ -65,12 +88,14 @@ def delete_leftovers(
     outage = Outage()
     interval_s = FIRST_INTERVAL_S
     while True:
-        left, reasons = _delete_once(services, run, kinds)
-        seen |= dict.fromkeys(left)
-        if left or reasons:
-            if time.monotonic() > deadline or not outage.bears(reasons):
-                told = "; ".join(dict.fromkeys(map(str, reasons)))
-                raise CleanUpIncomplete(left or [f"anything of {run.name}"], timeout_s, told)
+        look = _delete_once(services, run, kinds)
+        seen |= dict.fromkeys(look.left)
+        if look.left or look.reasons:
+            is_hopeless = not outage.bears(look.reasons)
+            if is_hopeless or time.monotonic() > deadline:
+                told = "; ".join(dict.fromkeys(map(str, look.reasons)))
+                left = look.left or [f"anything of {run.name}"]
+                raise CleanUpIncomplete(left, None if is_hopeless else timeout_s, told)
             time.sleep(interval_s)
             interval_s = min(interval_s * INTERVAL_GROWTH, LONGEST_INTERVAL_S)
         elif settle_s:
@@ -80,25 +105,42 @@ def delete_leftovers(
             return list(seen)
 
 
-def _delete_once(
-    services: Services, run: Run, kinds: Kinds
-) -> tuple[list[str], list[ServiceError]]:
-    """Start the deletions that are still to be started; no refusal keeps the others from it."""
-    left: list[str] = []
-    reasons: list[ServiceError] = []
+def start_deletions(services: Services, run: Run, kinds: Kinds) -> list[str]:
+    """Start all deletions side by side, also that of the heartbeat, for a process without time.
+
+    What cannot be started is for `delete_leftovers` to try again, and to tell.
+
+    Returns:
+        What is going, in words.
+    """
+    moves = [(delete, _Look()) for delete in _moves(services, run, kinds, is_hurried=True)]
+
+    def start(move: tuple[Callable[[_Look], None], _Look]) -> None:
+        """Start the deletions of one kind."""
+        delete, look = move
+        delete(look)
+
+    for _ in in_parallel(start, moves):
+        pass
+    return [name for _, look in moves for name in look.left]
+
+
+def _delete_once(services: Services, run: Run, kinds: Kinds) -> _Look:
+    """Start the deletions that are still to be started."""
+    look = _Look()
+    for delete in _moves(services, run, kinds):
+        delete(look)
+    return look
+
+
+def _moves(
+    services: Services, run: Run, kinds: Kinds, *, is_hurried: bool = False
+) -> list[Callable[[_Look], None]]:
     # Job and pool first: while they live, nodes still write to the containers.
-    moves: list[Callable[[], Iterable[str]]] = [
-        partial(_delete_jobs if kinds.job else _terminate_jobs, services.batch, run),
-        *([partial(_delete_pools, services.batch, run)] if kinds.pool else []),
-        *([partial(_delete_containers, services, run, kinds)] if kinds.containers else []),
-    ]
-    for move in moves:
-        try:
-            with service_errors("clean up"):
-                left.extend(move())
-        except ServiceError as error:
-            reasons.append(error)
-    return left, reasons
+    jobs = partial(_delete_jobs if kinds.job else _terminate_jobs, services.batch, run)
+    pools = partial(_delete_pools, services.batch, run)
+    containers = partial(_delete_containers, services, run, kinds, is_hurried=is_hurried)
+    return [jobs, *([pools] if kinds.pool else []), *([containers] if kinds.containers else [])]
 
 
 def delete_attempts(services: Services, run: Run) -> list[str]:
@@ -106,8 +148,14 @@ def delete_attempts(services: Services, run: Run) -> list[str]:
 
     Returns:
         What is going, in words.
+
+    Raises:
+        ServiceError: one could not be started.
     """
-    return [*_delete_jobs(services.batch, run), *_delete_pools(services.batch, run)]
+    look = _delete_once(services, run, Kinds(containers=False))
+    if look.reasons:
+        raise look.reasons[0]
+    return look.left
 
 
 def find_leftovers(services: Services, run: Run) -> list[str]:
@@ -118,41 +166,53 @@ def find_leftovers(services: Services, run: Run) -> list[str]:
     return [*jobs, *pools, *containers]
 
 
-def _delete_jobs(batch: BatchClient, run: Run) -> Iterator[str]:
-    for job in _jobs(batch, run):
-        if lowered(job.state) != "deleting":
-            with _accepting("JobNotFound", "JobBeingDeleted"):
-                batch.begin_delete_job(job.id, polling_interval=PARKED_S)
-        yield f"job {job.id}"
+def _delete_jobs(batch: BatchClient, run: Run, look: _Look) -> None:
+    with look.noting("look for jobs"):
+        for job in _jobs(batch, run):
+            look.left.append(f"job {job.id}")
+            if lowered(job.state) != "deleting":
+                with look.noting(f"delete job {job.id}", "JobNotFound", "JobBeingDeleted"):
+                    batch.begin_delete_job(job.id, polling_interval=PARKED_S)
 
 
-def _terminate_jobs(batch: BatchClient, run: Run) -> tuple[()]:
+def _terminate_jobs(batch: BatchClient, run: Run, look: _Look) -> None:
     """Start the end of jobs that are kept; none of them is to go away."""
-    for job in _jobs(batch, run):
-        if lowered(job.state) not in OVER:
-            with _accepting("JobNotFound", "JobBeingDeleted", "JobTerminating", "JobCompleted"):
-                batch.begin_terminate_job(job.id, KEPT, polling_interval=PARKED_S)
-    return ()
+    ended = ("JobNotFound", "JobBeingDeleted", "JobTerminating", "JobCompleted")
+    with look.noting("look for jobs"):
+        for job in _jobs(batch, run):
+            if lowered(job.state) not in OVER:
+                with look.noting(f"terminate job {job.id}", *ended):
+                    batch.begin_terminate_job(job.id, KEPT, polling_interval=PARKED_S)
 
 
-def _delete_pools(batch: BatchClient, run: Run) -> Iterator[str]:
-    for pool in _pools(batch, run):
-        if lowered(pool.state) != "deleting":
-            with _accepting("PoolNotFound", "PoolBeingDeleted"):
-                batch.begin_delete_pool(pool.id, polling_interval=PARKED_S)
-        yield f"pool {pool.id}"
+def _delete_pools(batch: BatchClient, run: Run, look: _Look) -> None:
+    with look.noting("look for pools"):
+        for pool in _pools(batch, run):
+            look.left.append(f"pool {pool.id}")
+            if lowered(pool.state) != "deleting":
+                with look.noting(f"delete pool {pool.id}", "PoolNotFound", "PoolBeingDeleted"):
+                    batch.begin_delete_pool(pool.id, polling_interval=PARKED_S)
 
 
-def _delete_containers(services: Services, run: Run, kinds: Kinds) -> Iterator[str]:
-    kept = [] if kinds.job else _jobs(services.batch, run)
-    kept_pools = [] if kinds.pool else _pools(services.batch, run)
-    # The application container goes last: its heartbeat is what tells about all the rest.
-    for name in sorted(_containers(services.blobs, run), key=run.containers.index, reverse=True):
-        if name == run.application_container and (kept or kept_pools):
-            continue
-        with _accepting("ContainerNotFound", "ContainerBeingDeleted"):
-            services.blobs.delete_container(name)
-        yield f"container {name}"
+def _delete_containers(
+    services: Services, run: Run, kinds: Kinds, look: _Look, *, is_hurried: bool
+) -> None:
+    """Start the deletion of containers; unless hurried, that of the heartbeat waits for the rest.
+
+    It tells others that the deletion goes on, and how to go on with it if that ends.
+    """
+    is_in_use = not is_hurried and bool(look.left or look.reasons)
+    going = ("ContainerNotFound", "ContainerBeingDeleted")
+    with look.noting("look for containers"):
+        kept = [] if kinds.job else _jobs(services.batch, run)
+        kept_pools = [] if kinds.pool else _pools(services.batch, run)
+        there = _containers(services.blobs, run)
+        for name in sorted(there, key=run.containers.index, reverse=True):
+            if name == run.application_container and (kept or kept_pools or is_in_use):
+                continue
+            look.left.append(f"container {name}")
+            with look.noting(f"delete container {name}", *going):
+                services.blobs.delete_container(name)
 
 
 def _jobs(batch: BatchClient, run: Run) -> list[BatchJob]:

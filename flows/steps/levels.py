@@ -63,7 +63,8 @@ class Levels:
             BatchTasksFailed: batch tasks, or inputs of bundles, failed; the report is written.
             PipelineError: the batch tasks cannot be run to their ends.
         """
-        verified = verified_outputs(self.services, self.run)
+        is_own = self.job.program is not None
+        verified = verified_outputs(self.services, self.run, is_own=is_own)
         has_begun = False
         for number, level in enumerate(levels, start=1):
             with Downloads(

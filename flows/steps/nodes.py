@@ -13,6 +13,7 @@ from azure.batch.models import BatchNode, BatchNodeCounts, BatchPool
 from azure.core.exceptions import AzureError
 from prefect.logging import get_run_logger
 
+from flows.dead_man import asks_for_fixed_nodes
 from flows.errors import (
     NodeUnusable,
     NothingRuns,
@@ -49,6 +50,7 @@ POOL_FIELDS = [
     "targetDedicatedNodes",
     "targetLowPriorityNodes",
     "enableAutoScale",
+    "autoScaleFormula",
     "autoScaleRun",
 ]
 NODE_FIELDS = ["id", "state", "stateTransitionTime", "startTaskInfo", "errors", "isDedicated"]
@@ -236,6 +238,9 @@ class PoolWatch:
         """Tell whether nodes come by themselves, or may at the next evaluation of a formula."""
         is_moving = lowered(self._pool.allocation_state) != "steady"
         tries_again = bool(self._pool.enable_auto_scale) and not self._broken
+        if self._resize_error and asks_for_fixed_nodes(self._pool.auto_scale_formula):
+            # The service would ask for the same nodes again, and again not get them.
+            tries_again = False
         return is_moving or tries_again or not COMING.isdisjoint(self.counts)
 
     def _has_hidden_nodes(self) -> bool:

@@ -21,7 +21,7 @@ from flows.events import Announcer
 from flows.runs import Run
 from flows.sas import read_url
 from flows.services import Services, error_code, lowered, step
-from flows.settings import PoolSettings
+from flows.settings import JobSettings, PoolSettings
 from flows.steps.nodes import COMING, READY
 from flows.steps.storage import program_blobs
 
@@ -153,15 +153,23 @@ def create_pool(
     run: Run,
     settings: PoolSettings,
     node_agent: str,
-    node_program: str,
+    job: JobSettings,
 ) -> None:
     """Create the run's pool, or accept its own; does not wait for nodes.
+
+    Args:
+        services: clients.
+        run: names and marks.
+        settings: the nodes.
+        node_agent: the node agent SKU id that goes with their image.
+        job: which program the nodes get.
 
     Raises:
         NotOwned: a pool of that id belongs to another run.
     """
-    programs = program_blobs(run, node_program)
-    start = specs.start_task(programs, partial(read_url, services.blobs, run), settings)
+    urls = partial(read_url, services.blobs, run)
+    is_own = job.program is not None
+    start = specs.start_task(program_blobs(run, job), urls, settings, is_own=is_own)
     settings = guarded(settings, run, datetime.now(UTC))
     try:
         services.batch.create_pool(specs.pool(run, settings, node_agent, start))

@@ -1,4 +1,4 @@
-"""What is found out before anything is created: the inputs, the node program, and the plan."""
+"""What is found out before anything is created: the inputs, the program, and the plan."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,14 +20,16 @@ from flows.inputs import (
     is_gzip,
     is_selected,
     path_below,
+    safe_name,
 )
 from flows.merging import Level, plan_levels
+from flows.own_program import plan_own_program
 from flows.packing import is_too_large, plan_batch_tasks
 from flows.plan import Plan, make_plan
 from flows.runs import Run
 from flows.sas import write_url
 from flows.services import Services, error_code, step
-from flows.settings import JobSettings, PoolSettings, Selection
+from flows.settings import DEFAULT_NUM_WORDS, JobSettings, PoolSettings, Selection
 from flows.steps.storage import program_files
 from flows.work import BlobPlace, InputFile
 
@@ -44,23 +46,26 @@ def gather_inputs(
 ) -> list[InputFile]:
     """Find the inputs on this machine and in Blob Storage, and look whether they are text.
 
-    Every file is looked into; of the blobs of a prefix a few, and all that are to be split.
+    Every file is looked into; of the blobs of a prefix a few, and all that are to be split. A
+    program of the user's own takes files of any kind.
 
     Args:
         services: the clients.
         patterns: files, folders, globs, and `az://container/prefix`.
-        selection: which files of folders and globs, and which blobs, are counted.
-        job: above which size an input is split.
+        selection: which files of folders and globs, and which blobs, are worked on.
+        job: whose program, and above which size an input is split.
 
     Raises:
-        BadInput: a pattern stands for nothing, or an input is not readable text.
+        BadInput: a pattern stands for nothing, or an input is not readable, or not text.
     """
+    are_texts = job.program is None
 
     def list_blobs(prefix: BlobPlace, selection: Selection) -> list[InputFile]:
         """Find the blobs of a prefix."""
-        return _examined(services, prefix, _listed(services, prefix, selection), job)
+        found = _listed(services, prefix, selection)
+        return _examined(services, prefix, found, job) if are_texts else found
 
-    return find_inputs(patterns, selection, list_blobs)
+    return find_inputs(patterns, selection, list_blobs, are_texts=are_texts)
 
 
 def _listed(services: Services, prefix: BlobPlace, selection: Selection) -> list[InputFile]:
@@ -130,22 +135,35 @@ def _url(place: BlobPlace) -> str:
     return f"{BLOB_SCHEME}{place.container}/{place.name}"
 
 
-def check_node_program(node_program: str) -> None:
-    """Compile the node program, and see what machine its accelerators are for.
+def check_program(job: JobSettings, num_words: int) -> None:
+    """Compile the program, and see what machine its accelerators are for.
+
+    Args:
+        job: which program.
+        num_words: how many words are asked for; a program of the user's own knows of none.
 
     Raises:
         ConfigurationError: there is no such file, or no node could run it.
     """
-    program, *accelerators = program_files(node_program)
+    if job.program is not None and num_words != DEFAULT_NUM_WORDS:
+        raise ConfigurationError(
+            f"num_words={num_words} is for the word counter only, not for program {job.program}"
+        )
+    program, *accelerators = program_files(job)
+    if program.suffix != ".py" or safe_name(program.name) != program.name:
+        raise ConfigurationError(
+            f"job.program {program.name!r}: its name must end with .py and hold no control "
+            "characters, backslashes or more than 200 bytes: rename it"
+        )
     try:
         # A warning is its author's affair, and the nodes may have another Python.
         with warnings.catch_warnings(action="ignore"):
             compile(program.read_bytes(), str(program), "exec")
     except (SyntaxError, ValueError) as error:
-        raise ConfigurationError(f"job.node_program does not compile: {error}") from error
+        raise ConfigurationError(f"the program (job.program) does not compile: {error}") from error
     except OSError as error:
         raise ConfigurationError(
-            f"job.node_program {str(program)!r} is unreadable: {error.strerror}"
+            f"the program {str(program)!r} (job.program) is unreadable: {error.strerror}"
         ) from error
     for accelerator in accelerators:
         check_accelerator(accelerator)
@@ -162,7 +180,7 @@ def check_accelerator(path: Path) -> None:
         header = file.read(20)
     if header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != ELF_MACHINES[machine]:
         raise ConfigurationError(
-            f"{path.name} beside job.node_program is no library for {machine}: "
+            f"{path.name} beside the word counter is no library for {machine}: "
             "build it again (make accelerator), or delete it"
         )
 
@@ -180,9 +198,13 @@ def plan_run(  # noqa: PLR0913, PLR0917 - these are what a run is made of
     Raises:
         ConfigurationError: no SAS URL can hold as long as the run may take.
     """
-    planned = plan_batch_tasks(run, inputs, num_words, job, pool)
-    levels = plan_levels(run, planned, num_words, wants_total=job.total)
-    uploads = uploads_of(run, program_files(job.node_program), inputs, planned)
+    if job.program is None:
+        planned = plan_batch_tasks(run, inputs, num_words, job, pool)
+        levels = plan_levels(run, planned, num_words, wants_total=job.total)
+    else:
+        planned = plan_own_program(run, inputs, job)
+        levels = [planned]
+    uploads = uploads_of(run, program_files(job), inputs, planned)
     plan = make_plan(run, pool, job, inputs, levels, uploads)
     publish_plan(services, run, plan)
     return levels, plan

@@ -10,7 +10,7 @@ from uuid import UUID
 from azure.core.exceptions import HttpResponseError
 
 from flows.beats import State
-from flows.errors import PipelineError, RunLost
+from flows.errors import CleanUpIncomplete, PipelineError, RunLost
 from flows.heartbeat import Heartbeat
 from flows.parallel import in_parallel
 from flows.runs import HEARTBEAT_BLOB
@@ -40,6 +40,13 @@ class Removal:
     done: str
     is_taken: bool = False
     problem: PipelineError | None = None
+
+    @property
+    def why_left(self) -> str:
+        """Why something is left, without what to do about it."""
+        if isinstance(self.problem, CleanUpIncomplete):
+            return self.problem.evidence
+        return str(self.problem or "")
 
 
 @step("delete what is dead", is_repeated=False)

@@ -20,6 +20,7 @@ from flows.summary import (
 )
 
 TABLE_KEY = "top-words"
+OUTPUTS_KEY = "outputs"
 SUMMARY_KEY = "summary"
 JSON_NAME = "results.json"
 CSV_NAME = "results.csv"
@@ -28,6 +29,8 @@ CSV_NAME = "results.csv"
 @step("publish results")
 def publish_results(services: Services, summary: Summary, folder: Path) -> None:  # noqa: ARG001 - checked by step
     """Write all results as JSON and CSV, and the artifacts `top-words` and `summary`.
+
+    Of a program of the user's own the first one is `outputs`.
 
     Args:
         services: whose run goes on.
@@ -39,10 +42,12 @@ def publish_results(services: Services, summary: Summary, folder: Path) -> None:
     with (folder / CSV_NAME).open("w", encoding="utf-8", newline="") as file:
         write_csv(summary, file)
     # The files first: they are there even if Prefect's server is lost.
+    result = summary.result
+    key, kind = (OUTPUTS_KEY, "Outputs") if result.outputs else (TABLE_KEY, "Most frequent words")
     create_table_artifact(
-        key=TABLE_KEY,
-        table=shown_rows(summary.result),
-        description=f"Most frequent words, flow run {summary.run_id}{bounds_told(summary.result)}",
+        key=key,
+        table=shown_rows(result),
+        description=f"{kind}, flow run {summary.run_id}{bounds_told(result)}",
     )
     create_markdown_artifact(key=SUMMARY_KEY, markdown=as_markdown(summary))
 

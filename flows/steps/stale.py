@@ -20,12 +20,16 @@ from flows.work import BlobPlace, InputFile, PlannedTask
 
 RECIPE_BLOB = "recipe.json"
 LOGS = "logs/"
-# They change how long the counting takes, not what comes of it.
+# Of the word counter: they change how long the counting takes, not what comes of it.
 WITHOUT_EFFECT = frozenset({"--delay", "--slots"})
 
 
 def recipe_of(
-    program: Path, inputs: Iterable[InputFile], levels: Iterable[Sequence[PlannedTask]]
+    program: Path,
+    inputs: Iterable[InputFile],
+    levels: Iterable[Sequence[PlannedTask]],
+    *,
+    is_own: bool = False,
 ) -> bytes:
     """Return what the outputs of a run are determined by, but for the content of its files.
 
@@ -33,6 +37,7 @@ def recipe_of(
         program: the node program.
         inputs: what is counted; of those in Blob Storage the version counts.
         levels: the batch tasks.
+        is_own: whether the program is the user's own, whose arguments all count.
 
     Raises:
         ConfigurationError: the node program cannot be read.
@@ -41,14 +46,14 @@ def recipe_of(
         code = program.read_bytes()
     except OSError as error:
         raise ConfigurationError(
-            f"job.node_program {str(program)!r} is unreadable: {error.strerror}"
+            f"the program {str(program)!r} (job.program) is unreadable: {error.strerror}"
         ) from error
     digest = hashlib.sha256(code)
     for source in inputs:
         if source.blob:
             digest.update(repr((source.blob, source.version)).encode())
     for item in (item for level in levels for item in level):
-        arguments = _effective(item.arguments)
+        arguments = [*item.arguments] if is_own else _effective(item.arguments)
         digest.update(repr((item.id, item.inputs, arguments, item.outputs)).encode())
     return json.dumps({"recipe": digest.hexdigest()}).encode()
 

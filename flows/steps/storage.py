@@ -15,43 +15,38 @@ from flows.errors import ConfigurationError, NotOwned
 from flows.runs import Run
 from flows.sas import CLOCK_SKEW
 from flows.services import Services, error_code, step
+from flows.settings import JobSettings
+from flows.specs import WORD_COUNTER
 from flows.steps.stale import recipe_of, settle_outputs
 from flows.steps.uploads import not_stored, send_all, stored_digests
 from flows.work import BlobPlace, InputFile, NodeFile, PlannedTask
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(__file__).resolve().parents[2] / "tasks_node"
 MACHINES = ("x86_64", "aarch64")
 """Kinds of nodes that there can be an accelerator for."""
 
 
-def node_program_path(node_program: str) -> Path:
-    """Return the node program's file; a relative path starts at the project's folder.
+def program_files(job: JobSettings) -> list[Path]:
+    """Return what the nodes run: the user's own program, or the word counter and accelerators.
 
     Raises:
         ConfigurationError: there is no such file.
     """
-    path = PROJECT / node_program
-    if not path.is_file():
-        raise ConfigurationError(f"job.node_program {str(path)!r} is no file: name a Python file")
-    return path
-
-
-def program_files(node_program: str) -> list[Path]:
-    """Return what the nodes run: the node program first, then its accelerators, if any are built.
-
-    Raises:
-        ConfigurationError: there is no such file.
-    """
-    path = node_program_path(node_program)
+    if job.program is not None:
+        own = Path(job.program).absolute()
+        if not own.is_file():
+            raise ConfigurationError(f"job.program {str(own)!r} is no file: name a Python file")
+        return [own]
+    path = PROGRAMS / WORD_COUNTER
     beside = (path.with_name(f"{path.stem}-{machine}.so") for machine in MACHINES)
     return [path, *(file for file in beside if file.is_file())]
 
 
-def program_blobs(run: Run, node_program: str) -> list[NodeFile]:
+def program_blobs(run: Run, job: JobSettings) -> list[NodeFile]:
     """Return what the nodes run as blobs of the run's application container."""
     return [
         NodeFile(BlobPlace(run.application_container, path.name), path.name)
-        for path in program_files(node_program)
+        for path in program_files(job)
     ]
 
 
@@ -116,7 +111,7 @@ def create_containers(services: Services, run: Run) -> None:
 def upload_files(
     services: Services,
     run: Run,
-    node_program: str,
+    job: JobSettings,
     inputs: Sequence[InputFile],
     levels: Sequence[Sequence[PlannedTask]] = (),
 ) -> None:
@@ -127,20 +122,21 @@ def upload_files(
     Args:
         services: the clients.
         run: names the containers.
-        node_program: the program, whose accelerators are uploaded as well if they are built.
+        job: which program.
         inputs: what is counted.
         levels: the batch tasks, those that read what others write after them.
 
     Raises:
         BadInput: a file cannot be read.
     """
-    programs = program_files(node_program)
+    programs = program_files(job)
     planned = [item for level in levels for item in level]
     uploads = uploads_of(run, programs, inputs, planned)
     stored = stored_digests(services, (run.application_container, run.input_container))
     needed = not_stored(services, uploads, stored)
     changed = frozenset(upload.place for upload in needed)
-    settle_outputs(services, run, recipe_of(programs[0], inputs, levels), levels, changed)
+    recipe = recipe_of(programs[0], inputs, levels, is_own=job.program is not None)
+    settle_outputs(services, run, recipe, levels, changed)
     send_all(services, needed)
     get_run_logger().info(
         "uploaded %d blobs, %s (node program: %s); %d were there already",

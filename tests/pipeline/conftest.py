@@ -65,7 +65,8 @@ def deployed(
         prefect_server.run("python", "-m", "blocks", "save", name, "--env-file", str(env_file))
     prefect_server.run("prefect", "work-pool", "create", "top-words", "--type", "process")
     prefect_server.run("prefect", "--no-prompt", "deploy", "--all")
-    _stop_schedule(prefect_server, "janitor/janitor")
+    for name in ("local", "azure"):
+        _stop_schedule(prefect_server, f"janitor/{name}")
     worker = prefect_server.start(
         *("prefect", "worker", "start", "--pool", "top-words"),
         log=folder / "worker.log",
@@ -137,8 +138,8 @@ def make_run(services: Services) -> Callable[[], Run]:
         pool, job = PoolSettings(), JobSettings()
         run = new_run(uuid4(), 1, job, CleanUpPolicy())
         create_containers(services, run)
-        upload_files(services, run, job.node_program, [])
-        create_pool(services, run, pool, check_image(services, pool), job.node_program)
+        upload_files(services, run, job, [])
+        create_pool(services, run, pool, check_image(services, pool), job)
         create_job(services, run, job)
         return run
 

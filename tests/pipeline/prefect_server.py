@@ -64,6 +64,11 @@ class PrefectServer:
         """Stop it."""
         stop(self._process)
 
+    def restart(self) -> None:
+        """Stop it, and start it again on the same port and database."""
+        stop(self._process)
+        self.__enter__()
+
     def _answers(self) -> bool:
         with suppress(OSError):
             return self._request("GET", "/health", None)[0] == HTTPStatus.OK

@@ -1,21 +1,29 @@
 """Clean-up by policy: what goes, what stays, and that it can be repeated."""
 
 import re
+from asyncio import CancelledError
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.clean_up import clean_up, cleaned_up, settle
+from flows.beats import State, look_at_heartbeat
+from flows.clean_up import clean_up, cleaned_up, settled
 from flows.errors import CleanUpIncomplete, PipelineError, RunTakenOver
-from flows.heartbeat import Heartbeat
+from flows.heartbeat import BEATS_PER_LIMIT, Heartbeat
 from flows.runs import Run
 from flows.services import Services
 from flows.settings import CleanUpPolicy, Outcome, Policy
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
+from flows.verdict import Word
+from local_azure.client import Control
 from tests.pipeline.conftest import leftovers
+from tests.pipeline.estates import LIMIT_S, Left, estate_of, lefts
+from tests.pipeline.watched import wait_for_event
 from tests.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
@@ -71,6 +79,84 @@ def test_job_that_is_kept_is_ended_first(services: Services, make_run: Callable[
     delete_leftovers(services, run, Kinds(), timeout_s=60)
 
 
+def test_deleted_pool_is_told_of(services: Services, make_run: Callable[[], Run]) -> None:
+    """Automations hear of the end of a pool."""
+    run = make_run()
+
+    clean_up(run, Outcome.SUCCEEDED, CleanUpPolicy(), None, None)
+
+    wait_for_event(run, "azure-batch.pool.deleted")
+    assert find_leftovers(services, run) == []
+
+
+def cleaned(left: Left) -> list[str]:
+    """Clean up a run that has succeeded, and return what was deleted."""
+    with settled(left.run, left.heartbeat, Outcome.SUCCEEDED, CleanUpPolicy()) as ending:
+        return delete_leftovers(left.services, ending.run, Kinds(), timeout_s=60)
+
+
+def test_run_beats_until_its_pool_is_gone(bent_services: Services, control: Control) -> None:
+    """A clean-up that takes longer than the heartbeat's limit is nobody else's to go on with."""
+    control.set_delay("removal", None)
+    written = set()
+    with lefts(bent_services) as make, ThreadPoolExecutor(1) as threads:
+        left = make(nodes=1)
+        wait_until(lambda: list(bent_services.batch.list_nodes(left.run.pool_id)))
+        ended = threads.submit(cleaned, left)
+        wait_until(lambda: len(left.names()) == 2 or ended.done(), 30)
+
+        def has_beaten_for_its_limit() -> bool:
+            """Count what it has written."""
+            seen = look_at_heartbeat(bent_services.blobs, left.run)
+            written.add(seen and seen.etag)
+            return len(written) > BEATS_PER_LIMIT + 1
+
+        wait_until(has_beaten_for_its_limit, 5 * LIMIT_S)
+        verdict = estate_of(left).verdict
+        control.set_delay("removal", 0)
+        control.release("removal")
+
+        assert len(ended.result()) == 5
+    assert (verdict.word, "is deleting it" in verdict.why) == (Word.ALIVE, True)
+    assert not left.heartbeat.trouble
+
+
+def test_crash_in_the_clean_up_of_a_good_run(
+    services: Services, make_run: Callable[[], Run]
+) -> None:
+    """Whoever goes on with it keeps what was to be kept: a success stays one, answers hold."""
+    run = make_run()
+    died = taken(services, run)
+    died.delete(datetime.now(UTC) + timedelta(hours=1), ["pool"], Outcome.SUCCEEDED)
+    died.stop()
+    hook = Heartbeat(services.blobs, run, UUID(run.flow_run_id), state=State.DELETING)
+
+    with settled(run, hook, Outcome.FAILED, ASK) as ending:
+        clean_up(ending.run, ending.outcome, ending.policy, None, None)
+
+    assert find_leftovers(services, run) == [
+        f"pool {run.pool_id}",
+        f"container {run.application_container}",
+    ]
+    delete_leftovers(services, run, Kinds(), timeout_s=60)
+
+
+def test_clean_up_that_is_begun_again_keeps_to_what_was_settled(
+    services: Services, make_run: Callable[[], Run]
+) -> None:
+    """A second Ctrl-C makes a crash of a cancelled run; it leaves nothing all the same."""
+    run = make_run()
+    ended = taken(services, run)
+    ended.delete(None, [], Outcome.CANCELLED)
+    ended.finish()
+    hook = Heartbeat(services.blobs, run, UUID(run.flow_run_id), state=State.DELETING)
+
+    with settled(run, hook, Outcome.FAILED, CleanUpPolicy()) as ending:
+        clean_up(ending.run, ending.outcome, ending.policy, None, None)
+
+    assert find_leftovers(services, run) == []
+
+
 def test_repeating_finds_nothing(services: Services, make_run: Callable[[], Run]) -> None:
     """A second clean-up of the same run deletes nothing and is no error."""
     run = make_run()
@@ -115,6 +201,7 @@ def test_later_attempts_are_left_alone(services: Services, make_run: Callable[[]
     ("error", "num_left", "told"),
     [
         (PipelineError("boom"), 4, "is kept until .* resume=tw-"),
+        (CancelledError(), 4, "is kept until .* resume=tw-"),
         (KeyboardInterrupt(), 0, "nothing of run tw-.* is kept"),
     ],
 )
@@ -177,8 +264,11 @@ def test_nothing_is_deleted_of_a_run_that_was_taken_over(
     old = taken(services, run)
     new = taken(services, run)
 
-    with pytest.raises(RunTakenOver):
-        settle(run, old, Outcome.SUCCEEDED, CleanUpPolicy())
+    with (
+        pytest.raises(RunTakenOver),
+        settled(run, old, Outcome.SUCCEEDED, CleanUpPolicy()) as ending,
+    ):
+        clean_up(ending.run, ending.outcome, ending.policy, None, None)
 
     assert len(find_leftovers(services, run)) == 5
     new.stop()
@@ -192,8 +282,8 @@ def test_end_of_a_run_that_never_had_a_heartbeat(
     run = make_run()
     heartbeat = Heartbeat(services.blobs, run, UUID(run.flow_run_id))
 
-    ending = settle(run.in_attempt(0), heartbeat, Outcome.FAILED, CleanUpPolicy())
-    clean_up(ending.run, ending.outcome, CleanUpPolicy(), None, None)
+    with settled(run.in_attempt(0), heartbeat, Outcome.FAILED, CleanUpPolicy()) as ending:
+        clean_up(ending.run, ending.outcome, ending.policy, None, None)
 
     assert leftovers(services) == []
 
@@ -205,7 +295,7 @@ def test_end_of_a_run_that_another_flow_run_did_not_get(
     run = make_run()
     guest = Heartbeat(services.blobs, run, uuid4())
 
-    with pytest.raises(RunTakenOver):
-        settle(run, guest, Outcome.FAILED, CleanUpPolicy())
+    with pytest.raises(RunTakenOver), settled(run, guest, Outcome.FAILED, CleanUpPolicy()):
+        pass
 
     delete_leftovers(services, run, Kinds(), timeout_s=60)

@@ -60,7 +60,7 @@ def test_failure_is_one_readable_error(
     (tmp_path / "program.py").write_text("import sys; sys.exit('no luck')")
     environment = prefect_server.environment | dict(accounts.environment)
 
-    done = run(tmp_path, SCRIPT, SAMPLE, "--node-program", "program.py", environment=environment)
+    done = run(tmp_path, SCRIPT, SAMPLE, "--program", "program.py", environment=environment)
 
     assert done.returncode == 1
     assert done.stderr.count("error:") == 1

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from flows.services import Services
+from flows.steps.census import take_census
+from flows.verdict import Word
 from local_azure.stack import LocalAzure
-from tests.pipeline.cells import flow_process
 from tests.pipeline.conftest import leftovers, mark_for_children, node_processes
+from tests.pipeline.phases import flow_process
 from tests.pipeline.prefect_server import PrefectServer, stop, wait_for
 from tests.processes import Marked
 
@@ -35,6 +37,11 @@ def end_state(server: PrefectServer, run_id: str) -> str:
     return state if state in {"CANCELLED", "COMPLETED", "CRASHED", "FAILED"} else ""
 
 
+def verdicts(services: Services) -> list[Word]:
+    """Return what the janitor thinks of the runs that are there."""
+    return [estate.verdict.word for estate in take_census.fn(services).estates]
+
+
 @ends_clean
 def test_cancelled_from_the_api(
     deployed: PrefectServer, accounts: LocalAzure, services: Services, tmp_path: Path
@@ -58,7 +65,8 @@ def test_killed_flow_process(
     os.kill(flow_process(run_id), signal.SIGKILL)
 
     assert wait_for(lambda: end_state(deployed, run_id), timeout_s=60) == "CRASHED"
-    wait_for(lambda: len(leftovers(services)) == 4, timeout_s=60)
+    wait_for(lambda: verdicts(services) == [Word.KEPT], timeout_s=60)
+    assert len(leftovers(services)) == 4
 
 
 @ends_clean
@@ -90,15 +98,18 @@ def test_signal_to_a_script(  # noqa: PLR0913, PLR0917 - fixtures
 
 
 @ends_clean
+@pytest.mark.parametrize(
+    "server", [{}, {"PREFECT_API_URL": ""}], ids=["a server that runs", "one of its own"]
+)
 def test_ctrl_c_at_the_terminal(
-    prefect_server: PrefectServer, marked: Marked, tmp_path: Path
+    prefect_server: PrefectServer, marked: Marked, tmp_path: Path, server: dict[str, str]
 ) -> None:
     """Ctrl-C reaches the whole group of `--local`: its services live until all is deleted."""
     script = prefect_server.start(
         *("python", "flows/top_words.py", "--local", "data/taskdata1.txt", "--delay", "600"),
         *("--output-dir", str(tmp_path)),
         log=tmp_path / "log",
-        extra=mark_for_children(marked),
+        extra=mark_for_children(marked) | server,
     )
     try:
         wait_for(lambda: "1 running" in (tmp_path / "log").read_text(), timeout_s=60)

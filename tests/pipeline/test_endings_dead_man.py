@@ -1,7 +1,9 @@
 """The dead man's switch on the emulator: what it costs at the start, and what it saves."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from uuid import uuid4
 
 import pytest
@@ -11,7 +13,7 @@ from flows.runs import Run, new_run
 from flows.services import Services, lowered
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.specs import AUTOSCALE_INTERVAL
-from flows.steps.job import create_job
+from flows.steps.job import create_job, end_job_with_last_task
 from flows.steps.pool import check_image, create_pool, take_nodes_away
 from flows.steps.storage import create_containers, upload_files
 from local_azure.client import Control
@@ -22,8 +24,20 @@ from tests.processes import wait_until
 pytestmark = pytest.mark.usefixtures("prefect_harness")
 
 HOUR_S = 3600.0
+DAY_S = 24 * HOUR_S
+# A job's limit is over, and what follows from it, too.
+EVENTFUL_S = 4 * HOUR_S
 JOB = JobSettings(max_wall_clock_time_s=7200)
 Abandoned = Callable[..., Run]
+LEFT = {
+    "no batch task": "",
+    "a batch task that ends": "true",
+    "a batch task that hangs": "sleep 600",
+}
+TITLE = (
+    f"{'node-seconds of one dead run':<30} {'switch':<8}"
+    f"{'at job limit':>14}{'after a day':>14}{'delete_after':>14}"
+)
 
 
 @pytest.fixture
@@ -59,9 +73,9 @@ def abandoned(own_services: Services) -> Abandoned:
         pool = PoolSettings(dead_mans_switch=dead_mans_switch, allocation_timeout_s=300)
         run = new_run(uuid4(), 1, JOB, CleanUpPolicy())
         create_containers(own_services, run)
-        upload_files(own_services, run, JOB.node_program, [])
+        upload_files(own_services, run, JOB, [])
         image = check_image(own_services, pool)
-        create_pool(own_services, run, pool, image, JOB.node_program)
+        create_pool(own_services, run, pool, image, JOB)
         create_job(own_services, run, JOB)
         wait_until(lambda: states_of(own_services, run) == ["idle"], 60)
         return run
@@ -130,6 +144,52 @@ def test_job_limit_frees_the_nodes(
     control.advance_clock(0.25 * HOUR_S)
 
     wait_until(lambda: states_of(own_services, run) == [], 60)
+
+
+def pass_time(control: Control, passed_s: float, until_s: float) -> None:
+    """Move the clock on; slowly in the first hours, for a node goes in real time."""
+    while passed_s < until_s:
+        step_s = min(HOUR_S / 12 if passed_s < EVENTFUL_S else HOUR_S, until_s - passed_s)
+        control.advance_clock(step_s)
+        wait_until(lambda: is_at_rest(control), 60)
+        passed_s += step_s
+
+
+def is_at_rest(control: Control) -> bool:
+    """Tell whether no node comes or goes."""
+    state = control.state()
+    nodes = {node["state"] for node in state["nodes"]}
+    return nodes <= {"idle", "running"} and state["pools"][0]["allocation"] == "steady"
+
+
+@pytest.mark.endings
+@pytest.mark.parametrize("dead_mans_switch", [True, False])
+@pytest.mark.parametrize("left", LEFT)
+def test_bill_of_what_nobody_deletes(  # noqa: PLR0913, PLR0917 - fixtures
+    control: Control,
+    own_services: Services,
+    abandoned: Abandoned,
+    record_property: Callable[[str, object], None],
+    left: str,
+    dead_mans_switch: bool,  # noqa: FBT001 - a table
+) -> None:
+    """Without a janitor the switch ends the bill soon; else it runs until somebody looks."""
+    run = abandoned(dead_mans_switch=dead_mans_switch)
+    if LEFT[left]:
+        own_services.batch.create_task(run.job_id, task_options(sh(LEFT[left])))
+        end_job_with_last_task.fn(own_services, run)
+        wait_until(lambda: control.state()["tasks"][0]["state"] in {"running", "completed"}, 60)
+
+    waste_s = (run.delete_after - run.started).total_seconds()
+    bill = []
+    for since_s, until_s in pairwise((0.0, JOB.max_wall_clock_time_s, DAY_S, waste_s)):
+        pass_time(control, since_s, until_s)
+        bill.append(billed_s(control, run))
+
+    switch = "with" if dead_mans_switch else "without"
+    record_property(TITLE, f"{left:<30} {switch:<8}" + "".join(f"{each:14.0f}" for each in bill))
+    least_s, most_s = (0.0, 3 * HOUR_S) if dead_mans_switch else (DAY_S, math.inf)
+    assert least_s <= bill[-1] <= most_s
 
 
 def test_nodes_can_be_taken_away(

@@ -11,10 +11,10 @@ from azure.storage.blob import BlobServiceClient
 
 from blocks import AzureStorageCredentials
 from flows.beats import Beat, Sighting, State, look_at_heartbeat
-from flows.errors import HeartbeatLost, RunIsAlive, RunLost, RunTakenOver
+from flows.errors import HeartbeatLost, RunIsAlive, RunIsOver, RunLost, RunTakenOver
 from flows.heartbeat import Heartbeat
 from flows.runs import HEARTBEAT_BLOB, Run, new_run
-from flows.settings import CleanUpPolicy, JobSettings
+from flows.settings import CleanUpPolicy, JobSettings, Outcome
 from local_azure.stack import LocalAzure
 from tests.pipeline.lines import Line
 from tests.processes import wait_until
@@ -175,6 +175,55 @@ def test_what_is_kept_is_taken_at_once(
     assert (kept.state, kept.until) == (State.KEPT, until)
     take(new)
     assert beat(blob_service, run).state is State.RUNNING
+
+
+def test_run_that_is_deleted_is_taken_when_that_is_done(
+    make: MakeHeartbeat, run: Run, blob_service: BlobServiceClient
+) -> None:
+    """Nobody goes on with what is kept while its own run still deletes the rest."""
+    old, new = make(), make(uuid4())
+    take(old)
+    old.delete(datetime.now(UTC) + timedelta(hours=1), ["containers"], Outcome.FAILED)
+
+    with pytest.raises(RunIsAlive):
+        take(new)
+    old.finish()
+
+    assert beat(blob_service, run).kept == ("containers",)
+    take(new)
+
+
+@pytest.mark.parametrize(("kept", "is_over"), [(["pool"], True), (["containers"], False)])
+def test_good_run_is_gone_on_with_only_if_its_outputs_are_there(
+    make: MakeHeartbeat, kept: list[str], *, is_over: bool
+) -> None:
+    """Without its containers a run that has succeeded would be counted again from nothing."""
+    old, new = make(), make(uuid4())
+    take(old)
+    old.delete(datetime.now(UTC) + timedelta(hours=1), kept, Outcome.SUCCEEDED)
+    old.finish()
+
+    refused = None
+    try:
+        take(new)
+    except RunIsOver as error:
+        refused = error
+
+    assert (refused is not None) is is_over
+
+
+def test_lost_heartbeat_does_not_spoil_the_end(
+    make: MakeHeartbeat, run: Run, blob_service: BlobServiceClient
+) -> None:
+    """A run that is deleted ends in peace if somebody deletes its heartbeat, and makes no other."""
+    heartbeat = make()
+    take(heartbeat)
+    heartbeat.delete(datetime.now(UTC) + timedelta(hours=1), ["containers"], Outcome.FAILED)
+    blob_service.get_blob_client(run.application_container, HEARTBEAT_BLOB).delete_blob()
+
+    heartbeat.finish()
+
+    assert look_at_heartbeat(blob_service, run) is None
 
 
 def test_waiting_run_is_alive_without_beating(run: Run, blob_service: BlobServiceClient) -> None:

@@ -57,7 +57,7 @@ def killed(
 
 def janitor_runs(server: PrefectServer) -> list[Any]:
     """Return the runs of the janitor's deployment that the automation made."""
-    deployment = server.get("/deployments/name/janitor/janitor")
+    deployment = server.get("/deployments/name/janitor/azure")
     runs = server.post(
         "/flow_runs/filter", {"deployments": {"id": {"any_": [deployment["id"]]}}, "limit": 200}
     )
@@ -80,7 +80,7 @@ def test_crash_is_cleaned_up(deployed: PrefectServer, killed: UUID, services: Se
 
 def test_janitor_is_scheduled(deployed: PrefectServer) -> None:
     """The deployment runs by itself, with no limit that a dead run could hold."""
-    deployment = deployed.get("/deployments/name/janitor/janitor")
+    deployment = deployed.get("/deployments/name/janitor/azure")
 
     assert [item["slug"] for item in deployment["schedules"]] == ["every-10-minutes"]
     assert deployment["concurrency_limit"] is None

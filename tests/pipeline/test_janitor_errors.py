@@ -45,13 +45,14 @@ def dead(make_left: MakeLeft) -> list[Left]:
 
 @pytest.mark.usefixtures("prefect_harness", "bent")
 def test_trouble_with_one_run_keeps_no_other(dead: list[Left], control: Control) -> None:
-    """What cannot be deleted is named at the end; everything else is gone, and it is next time."""
+    """What is refused is named at the end; everything else is gone, and it is next time."""
     stuck, other = dead
     path = f"/pools/{stuck.run.pool_id}"
     rule = Rule(kind=Kind.ERROR, method="DELETE", path=path, status=403, code="AccountIsDisabled")
     control.add_fault(rule)
 
-    with pytest.raises(CleanUpIncomplete, match=f"{stuck.run.name}.*AccountIsDisabled"):
+    refused = f"^delete pool {stuck.run.pool_id}: AccountIsDisabled.*run {stuck.run.name}; a"
+    with pytest.raises(CleanUpIncomplete, match=refused):
         janitor()
 
     assert other.names() == []

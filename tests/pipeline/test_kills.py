@@ -18,13 +18,17 @@ import pytest
 from prefect.settings import PREFECT_API_URL
 
 from flows.beats import ServiceClock, look_at_heartbeat
+from flows.errors import RunIsOver
+from flows.janitor import janitor
 from flows.runs import EVERY_ATTEMPT, Run, new_run, run_id_of
 from flows.services import Services
 from flows.settings import CleanUpPolicy, JobSettings
 from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.top_words import top_words
+from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from tests.pipeline.conftest import PROJECT, leftovers
+from tests.pipeline.programs import COUNT, in_its_place
 from tests.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "accounts")
@@ -165,9 +169,8 @@ def parameters(tmp_path: Path) -> dict[str, Any]:
         (tmp_path / name).write_text(text)
     program = tmp_path / "noting.py"
     program.write_text(
-        "import os, subprocess, sys\n"
-        f"done = subprocess.call([sys.executable, {str(PROJECT / 'tasks_node/top_words.py')!r},"
-        " *sys.argv[1:]])\n"
+        f"{COUNT}import os\n"
+        "done = count()\n"
         "if done == 0:\n"
         f"    with open({str(tmp_path / 'done')!r}, 'a') as notes:\n"
         "        print(os.environ['AZ_BATCH_TASK_ID'], file=notes)\n"
@@ -177,7 +180,8 @@ def parameters(tmp_path: Path) -> dict[str, Any]:
         "inputs": [str(tmp_path / "*.txt")],
         "num_words": 1,
         "output_dir": str(tmp_path / "results"),
-        "job": {"node_program": str(program), "poll_interval_s": 0.3, "total": True},
+        "pool": {"start_task_command": in_its_place(program)},
+        "job": {"poll_interval_s": 0.3, "total": True},
     }
 
 
@@ -242,3 +246,34 @@ def test_these_are_all_steps(
 
     assert victim.finished() == STEPS
     assert leftovers(services) == []
+
+
+def test_killed_in_the_clean_up_of_a_good_run(  # noqa: PLR0913, PLR0917 - fixtures
+    bent_azure: LocalAzure,
+    bent_services: Services,
+    control: Control,
+    parameters: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Resumed, it says that it has succeeded, and counts nothing again; the janitor ends it."""
+    for name, value in bent_azure.environment.items():
+        monkeypatch.setenv(name, value)
+    control.set_delay("removal", None)
+    victim = Victim(tmp_path / "log", bent_azure.environment)
+    victim.start(parameters | {"clean_up": {"heartbeat_limit_s": LIMIT_S}})
+    wait_until(lambda: victim.finished()[-1:] == STEPS[-2:-1], 90)
+    # The pool stays as long as its nodes, and the application container as long as the pool.
+    wait_until(lambda: len(list(bent_services.blobs.list_containers())) == 1, 30)
+    victim.kill()
+    name = re.findall("tw-[0-9a-f]{32}", victim.log())[0]
+    wait_until(lambda: is_silent(bent_services, run_called(name)), 5 * LIMIT_S)
+
+    with pytest.raises(RunIsOver, match=f"run {name} has succeeded.* output folder"):
+        top_words(**parameters, resume=name)
+
+    assert Counter((tmp_path / "done").read_text().split()) == BATCH_TASKS
+    control.set_delay("removal", 0)
+    control.release("removal")
+    janitor()
+    assert leftovers(bent_services) == []

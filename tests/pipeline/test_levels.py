@@ -9,12 +9,13 @@ import pytest
 
 from flows import merging
 from flows.errors import BatchTasksFailed, OutputMissing
-from flows.settings import JobSettings
+from flows.settings import JobSettings, PoolSettings
 from flows.top_words import top_words
 from tests.pipeline.conftest import PROJECT
+from tests.pipeline.programs import COUNT, in_its_place
 
 QUICK = JobSettings(poll_interval_s=0.3)
-PROGRAM = PROJECT / "tasks_node" / "top_words.py"
+ONCE = QUICK.model_copy(update={"max_task_retry_count": 0})
 SAMPLES = sorted((PROJECT / "data").glob("taskdata*.txt"))
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "accounts")
@@ -32,16 +33,11 @@ def most_common(texts: list[str], num_words: int) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:num_words]
 
 
-def write_program(folder: Path, source: str) -> JobSettings:
-    """Return settings for a node program that does something first, then maybe the counting."""
+def write_program(folder: Path, source: str) -> PoolSettings:
+    """Return settings of nodes that do something first, then maybe the counting."""
     path = folder / "program.py"
-    path.write_text(
-        "import os, pathlib, subprocess, sys, urllib.request\n"
-        f"def count(): sys.exit(subprocess.call([sys.executable, {str(PROGRAM)!r},"
-        " *sys.argv[1:]]))\n"
-        f"{source}"
-    )
-    return QUICK.model_copy(update={"node_program": str(path), "max_task_retry_count": 0})
+    path.write_text(f"{COUNT}import os, pathlib, urllib.request\n{source}")
+    return PoolSettings(start_task_command=in_its_place(path))
 
 
 @succeeds
@@ -80,14 +76,14 @@ def test_total_of_bundles() -> None:
 def test_lost_output_is_made_again(tmp_path: Path) -> None:
     """A batch task that succeeds without leaving its output runs again, in another attempt."""
     (tmp_path / "a.txt").write_text("word")
-    job = write_program(
+    pool = write_program(
         tmp_path,
         f"runs = pathlib.Path({str(tmp_path / 'runs')!r})\n"
         "with runs.open('a') as file: file.write('x')\n"
-        "if len(runs.read_text()) > 1: count()\n",
+        "if len(runs.read_text()) > 1: sys.exit(count())\n",
     )
 
-    assert top_words(["a.txt"], job=job).words == {"a.txt": [("word", 1)]}
+    assert top_words(["a.txt"], pool=pool, job=ONCE).words == {"a.txt": [("word", 1)]}
 
 
 @fails
@@ -95,10 +91,10 @@ def test_output_that_is_lost_each_time(tmp_path: Path) -> None:
     """After two more runs without an output the batch task is told as broken, with a report."""
     (tmp_path / "a.txt").write_text("word")
     runs = tmp_path / "runs"
-    job = write_program(tmp_path, f"open({str(runs)!r}, 'a').write('x')\n")
+    pool = write_program(tmp_path, f"open({str(runs)!r}, 'a').write('x')\n")
 
     with pytest.raises(OutputMissing, match=r"'a_OUTPUT\.txt' is not there"):
-        top_words(["a.txt"], job=job)
+        top_words(["a.txt"], pool=pool, job=ONCE)
 
     assert runs.read_text() == "xxx"
     assert "OutputLost" in (tmp_path / "results" / "failures.md").read_text()
@@ -109,18 +105,19 @@ def test_damaged_bundle_is_made_again(tmp_path: Path) -> None:
     """An archive of outputs that cannot be unpacked makes its batch task run again."""
     for name in ("a", "b"):
         (tmp_path / f"{name}.txt").write_text(f"{name}{name}")
-    job = write_program(
+    pool = write_program(
         tmp_path,
         f"seen = pathlib.Path({str(tmp_path / 'seen')!r})\n"
-        "if seen.exists(): count()\n"
+        "if seen.exists(): sys.exit(count())\n"
         "seen.touch()\n"
         "url, sas = os.environ['TOP_WORDS_CONTAINER_URL'].split('?')\n"
         "headers = {'x-ms-blob-type': 'BlockBlob'}\n"
         "urllib.request.urlopen(urllib.request.Request(\n"
         "    f'{url}/bundle0_OUTPUT.tar?{sas}', b'no archive', headers, method='PUT'))\n",
-    ).model_copy(update={"files_per_batch_task": 2})
+    )
+    job = ONCE.model_copy(update={"files_per_batch_task": 2})
 
-    words = top_words(["a.txt", "b.txt"], job=job).words
+    words = top_words(["a.txt", "b.txt"], pool=pool, job=job).words
 
     assert words == {"a.txt": [("aa", 1)], "b.txt": [("bb", 1)]}
 
@@ -130,13 +127,14 @@ def test_failed_level_ends_the_run_before_the_next(tmp_path: Path) -> None:
     """Nothing is added up while something that belongs to it has failed."""
     (tmp_path / "a.txt").write_text("word")
     (tmp_path / "bad.txt").write_text("word")
-    job = write_program(
+    pool = write_program(
         tmp_path,
         f"open({str(tmp_path / 'calls')!r}, 'a').write(' '.join(sys.argv) + '\\n')\n"
-        "sys.exit(9) if 'bad' in sys.argv[1] else count()\n",
-    ).model_copy(update={"total": True})
+        "sys.exit(9 if 'bad' in sys.argv[1] else count())\n",
+    )
+    job = ONCE.model_copy(update={"total": True})
 
     with pytest.raises(BatchTasksFailed, match="exit code 9"):
-        top_words(["a.txt", "bad.txt"], job=job)
+        top_words(["a.txt", "bad.txt"], pool=pool, job=job)
 
     assert "--merge" not in (tmp_path / "calls").read_text()

@@ -82,7 +82,7 @@ def test_failures_before_the_end_of_the_job(tmp_path: Path) -> None:
     (tmp_path / "slow.txt").write_text("slow")
     program = tmp_path / "program.py"
     program.write_text("import sys, time\nif 'bad' in sys.argv[1]: sys.exit(9)\ntime.sleep(600)\n")
-    job = QUICK.model_copy(update={"node_program": str(program), "max_wall_clock_time_s": 4})
+    job = QUICK.model_copy(update={"program": str(program), "max_wall_clock_time_s": 4})
 
     with pytest.raises(BatchTaskError):
         top_words(["bad.txt", "slow.txt"], job=job)
@@ -97,7 +97,7 @@ def test_failures_before_the_end_of_the_pool(services: Services, tmp_path: Path)
     (tmp_path / "slow.txt").write_text("slow")
     program = tmp_path / "program.py"
     program.write_text("import sys, time\nif 'bad' in sys.argv[1]: sys.exit(9)\ntime.sleep(600)\n")
-    job = QUICK.model_copy(update={"node_program": str(program), "max_task_retry_count": 0})
+    job = QUICK.model_copy(update={"program": str(program), "max_task_retry_count": 0})
     pools: set[str] = set()
 
     def delete_pool(progress: Progress) -> None:

@@ -13,8 +13,9 @@ from flows.errors import BatchTasksFailed, ConfigurationError, RunLost
 from flows.services import Services
 from flows.top_words import top_words
 from local_azure.stack import LocalAzure
-from tests.pipeline.conftest import PROJECT, leftovers
+from tests.pipeline.conftest import leftovers
 from tests.pipeline.prefect_server import PrefectServer, wait_for
+from tests.pipeline.programs import COUNT, in_its_place
 
 WORDS = {"bad.txt": [("bad", 1)], "good.txt": [("good", 1)]}
 
@@ -31,20 +32,19 @@ def parameters(tmp_path: Path) -> dict[str, Any]:
         (tmp_path / name).write_text(name.removesuffix(".txt"))
     program = tmp_path / "program.py"
     program.write_text(
-        "import os, pathlib, subprocess, sys\n"
+        f"{COUNT}import os, pathlib\n"
         f"folder = pathlib.Path({str(tmp_path)!r})\n"
         "if 'bad' in sys.argv[1] and not (folder / 'mended').exists(): sys.exit(7)\n"
-        f"done = subprocess.call([sys.executable, {str(PROJECT / 'tasks_node/top_words.py')!r},"
-        " *sys.argv[1:]])\n"
+        "done = count()\n"
         "with (folder / 'done').open('a') as notes:\n"
         "    print(os.environ['AZ_BATCH_TASK_ID'], file=notes)\n"
         "sys.exit(done)\n"
     )
-    job = {"node_program": str(program), "poll_interval_s": 0.3, "max_task_retry_count": 0}
     return {
         "inputs": [str(tmp_path / "*.txt")],
         "output_dir": str(tmp_path / "results"),
-        "job": job,
+        "pool": {"start_task_command": in_its_place(program)},
+        "job": {"poll_interval_s": 0.3, "max_task_retry_count": 0},
     }
 
 

@@ -23,6 +23,7 @@ from flows.services import Services
 from local_azure.stack import LocalAzure
 from tests.pipeline.conftest import PROJECT, node_processes
 from tests.pipeline.prefect_server import PrefectServer, stop, wait_for
+from tests.pipeline.programs import in_its_place
 
 SCRIPT = str(PROJECT / "flows" / "top_words.py")
 SAMPLE = str(PROJECT / "data" / "taskdata1.txt")
@@ -205,7 +206,8 @@ def test_failed_run(
 ) -> None:
     """Nor does one whose node program writes a SAS URL to stderr, which is told as evidence."""
     Path("program.py").write_text(TELLING_PROGRAM)
-    command = ("python", SCRIPT, SAMPLE, "--node-program", "program.py")
+    installs = in_its_place(Path("program.py").absolute())
+    command = ("python", SCRIPT, SAMPLE, "--start-task-command", installs)
 
     found = run_and_look(prefect_server, accounts, services, seen, *command)
 

@@ -59,9 +59,9 @@ def test_whole_run_with_each_step_twice(
     for _ in range(2):
         create_containers(services, run)
     for _ in range(2):
-        upload_files(services, run, JOB.node_program, inputs)
+        upload_files(services, run, JOB, inputs)
     for _ in range(2):
-        create_pool(services, run, POOL, "batch.node.ubuntu 24.04", JOB.node_program)
+        create_pool(services, run, POOL, "batch.node.ubuntu 24.04", JOB)
     for _ in range(2):
         create_job(services, run, JOB)
     planned = plan_batch_tasks(run, inputs, 1, JOB)
@@ -104,7 +104,7 @@ def test_foreign_pool_and_job_are_not_accepted(
     services.batch.update_job(run.job_id, BatchJobUpdateOptions(metadata=items))
 
     with pytest.raises(NotOwned, match="pool"):
-        create_pool(services, run, POOL, "batch.node.ubuntu 24.04", JOB.node_program)
+        create_pool(services, run, POOL, "batch.node.ubuntu 24.04", JOB)
     with pytest.raises(NotOwned, match="job"):
         create_job(services, run, JOB)
 
@@ -156,7 +156,7 @@ def test_large_input_goes_up_in_pieces(services: Services, run: Run, tmp_path: P
     create_containers(services, run)
 
     with AzureStorageCredentials.from_environment().get_client() as blobs:
-        upload_files(Services(services.batch, blobs), run, JOB.node_program, sources)
+        upload_files(Services(services.batch, blobs), run, JOB, sources)
 
     blob = services.blobs.get_blob_client(run.input_container, "large.txt")
     committed, _ = blob.get_block_list("committed")

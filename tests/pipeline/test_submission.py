@@ -1,9 +1,7 @@
 """Batch tasks on their way into a job, with a service that is busy, slow or strict."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from threading import Thread
 from time import monotonic
 from uuid import uuid4
 
@@ -20,7 +18,7 @@ from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from tests.emulator.builders import a_job, a_pool
-from tests.pipeline.test_outages import Gate, Relay
+from tests.pipeline.relay import Relay, reply
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
 
@@ -145,34 +143,19 @@ def test_silent_service(bent_services: Services, run: Run, control: Control) -> 
         add_batch_tasks(bent_services, run, many(3), job)
 
 
-class Doubt(Relay):
-    """Answers the first calls that all their batch tasks failed for reasons of the service's."""
-
-    def do_POST(self) -> None:  # noqa: N802 - name of http.server
-        """Add batch tasks, or do not."""
-        if self.server.num_refusals <= 0:
-            self._relay()
-            return
-        self.server.num_refusals -= 1
-        given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["value"]
-        error = {"code": "InternalError"}
-        results = [{"taskId": t["id"], "status": "servererror", "error": error} for t in given]
-        self._answer(200, json.dumps({"value": results}).encode())
-
-
 @pytest.fixture
 def doubtful(bent_azure: LocalAzure, bent_services: Services) -> Iterator[Services]:
     """The services, with a Batch that fails to add the batch tasks of the first call."""
     environment = dict(bent_azure.environment)
-    with Gate(environment["AZURE_BATCH_ENDPOINT"], num_refusals=1) as gate:
-        gate.RequestHandlerClass = Doubt
-        thread = Thread(target=gate.serve_forever)
-        thread.start()
-        environment["AZURE_BATCH_ENDPOINT"] = f"http://127.0.0.1:{gate.server_port}"
+    error = {"code": "InternalError"}
+    results = [{"taskId": item.id, "status": "servererror", "error": error} for item in many(3)]
+    with Relay(bent_azure.batch_url) as relay:
+        environment["AZURE_BATCH_ENDPOINT"] = relay.url
         with AzureBatchCredentials.from_environment(environment).get_client() as batch:
+            relay.hold(r"POST /jobs/\S+/addtaskcollection")
+            relay.let_go(reply(200, {"value": results}))
             yield replace(bent_services, batch=batch)
-        gate.shutdown()
-        thread.join()
+            assert relay.is_reached.is_set()
 
 
 def test_service_that_blames_itself(bent_services: Services, doubtful: Services, run: Run) -> None:

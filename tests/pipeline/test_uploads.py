@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+import flows.steps.storage
 from flows.errors import BatchTasksFailed
 from flows.inputs import find_inputs
 from flows.packing import plan_batch_tasks
@@ -20,11 +21,11 @@ from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.steps.pool import create_pool
 from flows.steps.storage import create_containers, upload_files
 from flows.top_words import top_words
+from tests.pipeline.programs import COUNT, in_its_place
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
 
 JOB = JobSettings()
-PROGRAM = Path(__file__).resolve().parents[2] / "tasks_node" / "top_words.py"
 LOG = "logs/topNtask0/stderr.txt"
 
 
@@ -49,7 +50,7 @@ def upload(services: Services, run: Run, folder: Path, job: JobSettings = JOB) -
     """Upload all texts of a folder as a run does."""
     inputs = find_inputs([str(folder)])
     planned = plan_batch_tasks(run, inputs, 1, job)
-    upload_files(services, run, job.node_program, inputs, [planned])
+    upload_files(services, run, job, inputs, [planned])
 
 
 def versions(services: Services, container: str) -> dict[str, datetime]:
@@ -147,7 +148,7 @@ def test_batch_tasks_on_old_content_are_withdrawn(
     """What is about to write an output from old content is deleted from the job."""
     job = JobSettings(delay_s=600)
     upload(services, run, folder, job)
-    create_pool(services, run, PoolSettings(), "batch.node.ubuntu 24.04", job.node_program)
+    create_pool(services, run, PoolSettings(), "batch.node.ubuntu 24.04", job)
     create_job(services, run, job)
     planned = plan_batch_tasks(run, find_inputs([str(folder)]), 1, job)
     add_batch_tasks(services, run, planned[:3], job)
@@ -160,18 +161,22 @@ def test_batch_tasks_on_old_content_are_withdrawn(
 
 
 def test_accelerators_go_with_the_program(
-    services: Services, run: Run, folder: Path, tmp_path_factory: pytest.TempPathFactory
+    services: Services,
+    run: Run,
+    folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Libraries beside the node program are uploaded with it."""
-    program = tmp_path_factory.mktemp("program") / "program.py"
-    for name in ("program.py", "program-x86_64.so", "program-aarch64.so", "other.so"):
-        program.with_name(name).write_text("")
+    """Libraries beside the word counter are uploaded with it."""
+    programs = tmp_path_factory.mktemp("programs")
+    names = ("top_words.py", "top_words-x86_64.so", "top_words-aarch64.so")
+    for name in (*names, "other.so"):
+        (programs / name).write_text("")
+    monkeypatch.setattr(flows.steps.storage, "PROGRAMS", programs)
 
-    upload(services, run, folder, JobSettings(node_program=str(program)))
+    upload(services, run, folder)
 
-    assert set(versions(services, run.application_container)) == {
-        *("program.py", "program-x86_64.so", "program-aarch64.so", "recipe.json")
-    }
+    assert set(versions(services, run.application_container)) == {*names, "recipe.json"}
 
 
 def test_resumed_run_counts_changed_inputs_again(services: Services, tmp_path: Path) -> None:
@@ -179,21 +184,22 @@ def test_resumed_run_counts_changed_inputs_again(services: Services, tmp_path: P
     mended = tmp_path / "mended"
     program = tmp_path / "program.py"
     program.write_text(
-        "import pathlib, subprocess, sys\n"
+        f"{COUNT}import pathlib\n"
         f"if 'bad' in sys.argv[1] and not pathlib.Path({str(mended)!r}).exists(): sys.exit(1)\n"
-        f"sys.exit(subprocess.call([sys.executable, {str(PROGRAM)!r}, *sys.argv[1:]]))\n"
+        "sys.exit(count())\n"
     )
-    job = JobSettings(node_program=str(program), poll_interval_s=0.3, max_task_retry_count=0)
+    pool = PoolSettings(start_task_command=in_its_place(program))
+    job = JobSettings(poll_interval_s=0.3, max_task_retry_count=0)
     texts = [tmp_path / f"{name}.txt" for name in ("bad", "changed", "same")]
     for text in texts:
         text.write_text("old old words")
     with pytest.raises(BatchTasksFailed, match=r"bad\.txt"):
-        top_words([str(text) for text in texts], 1, job=job)
+        top_words([str(text) for text in texts], 1, pool=pool, job=job)
     container = next(iter(services.blobs.list_containers(name_starts_with="tw-")))
     texts[1].write_text("new new words")
     mended.touch()
 
     run_name = str(container.name).rpartition("-")[0]
-    words = top_words([str(text) for text in texts], 1, job=job, resume=run_name).words
+    resumed = top_words([str(text) for text in texts], 1, pool=pool, job=job, resume=run_name)
 
-    assert [counts[0] for counts in words.values()] == [("old", 2), ("new", 2), ("old", 2)]
+    assert [counts[0] for counts in resumed.words.values()] == [("old", 2), ("new", 2), ("old", 2)]

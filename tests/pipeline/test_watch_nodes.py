@@ -1,5 +1,6 @@
 """What goes wrong with pools and nodes: gone on without while others work, else told at once."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,10 +10,12 @@ from azure.batch.models import (
     BatchJobPreparationTask,
 )
 
+from flows.dead_man import while_needed
 from flows.errors import (
     NodesNotReady,
     NodeUnusable,
     NothingRuns,
+    PoolError,
     PoolResizeFailed,
     ServiceError,
     StartTaskFailed,
@@ -29,6 +32,8 @@ from tests.processes import wait_until
 pytestmark = pytest.mark.usefixtures("prefect_harness")
 
 IMPATIENT = PoolSettings(allocation_timeout_s=1)
+NOW = datetime.now(UTC)
+SWITCH = while_needed(1, 0, NOW + timedelta(hours=1), NOW + timedelta(hours=2))
 
 
 def succeeded(watched: Watched) -> list[bool]:
@@ -148,6 +153,31 @@ def test_pool_that_cannot_grow_is_the_end(bent_services: Services, control: Cont
 
     event = wait_for_event(watched.run, "azure-batch.pool.resize-failed")
     assert "AccountCoreQuotaReached" in event.payload["reason"]
+
+
+@pytest.mark.parametrize(
+    ("formula", "error"),
+    [(SWITCH, PoolResizeFailed), ("$TargetDedicatedNodes = 1;", NodesNotReady)],
+    ids=["switch", "own"],
+)
+def test_autoscaled_pool_that_cannot_grow(
+    bent_services: Services, control: Control, formula: str, error: type[PoolError]
+) -> None:
+    """The dead man's switch asks for the same nodes again; a person's formula may ask for others.
+
+    So only with the latter it is waited until the time for nodes is over.
+    """
+    control.add_fault(Rule(kind=Kind.RESIZE, code="AccountCoreQuotaReached"))
+    watched = a_watched(
+        bent_services,
+        target_dedicated_nodes=None,
+        enable_auto_scale=True,
+        auto_scale_formula=formula,
+    )
+    watched.add("true")
+
+    with pytest.raises(error, match="AccountCoreQuotaReached"):
+        watched.wait(PoolSettings(allocation_timeout_s=5))
 
 
 def test_pool_that_got_some_nodes_works(

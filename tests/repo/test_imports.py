@@ -144,6 +144,7 @@ def test_flows_start_local_azure_in_one_place() -> None:
 
 
 FLOWS = (
+    "advice",
     "errors",
     "settings",
     "",

@@ -1,6 +1,7 @@
 """`prefect.yaml` names flows that load and parameters that they take."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,27 +15,35 @@ from flows.janitor import janitor
 from flows.top_words import top_words
 
 PROJECT = Path(__file__).resolve().parents[2]
-CONTENT = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
-DEPLOYMENTS = {deployment["name"]: deployment for deployment in CONTENT["deployments"]}
+TEXT = (PROJECT / "prefect.yaml").read_text()
 FLOWS: dict[str, Flow[..., Any]] = {
     "flows/top_words.py:top_words": top_words,
     "flows/janitor.py:janitor": janitor,
 }
-
-
-@pytest.mark.parametrize(
-    ("name", "block"), [("local", "local"), ("azure", "azure"), ("janitor", "azure")]
-)
-def test_accounts_of_deployments(name: str, block: str) -> None:
-    """One deployment is for this machine; the other, and the janitor, are for Azure."""
-    parameters = DEPLOYMENTS[name]["parameters"]
-
-    assert parameters["batch_credentials"] == parameters["storage_credentials"] == block
+DEPLOYMENTS = {
+    f"{FLOWS[deployment['entrypoint']].name}/{deployment['name']}": deployment
+    for deployment in yaml.safe_load(TEXT)["deployments"]
+}
+# Lines that are taken in; those of prose have one space after the sign.
+COMMENTED_OUT = re.compile(r"^#(?=\S|  )", re.MULTILINE)
 
 
 def test_all_deployments_are_known() -> None:
-    """There are no others."""
-    assert DEPLOYMENTS.keys() == {"local", "azure", "janitor"}
+    """Each flow has one for this machine and one for Azure."""
+    assert list(DEPLOYMENTS) == [
+        *("top-words/local", "top-words/azure"),
+        *("janitor/local", "janitor/azure"),
+    ]
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS.values(), ids=DEPLOYMENTS)
+def test_accounts_of_deployments(deployment: dict[str, Any]) -> None:
+    """A deployment, its tag and the blocks that it takes bear the same name."""
+    parameters = deployment["parameters"]
+
+    assert parameters["batch_credentials"] == deployment["name"]
+    assert parameters["storage_credentials"] == deployment["name"]
+    assert deployment["tags"] == [deployment["name"]]
 
 
 @pytest.mark.parametrize("entrypoint", sorted({d["entrypoint"] for d in DEPLOYMENTS.values()}))
@@ -64,19 +73,39 @@ def test_parameters_are_valid(deployment: dict[str, Any]) -> None:
 
 def test_only_the_janitor_is_scheduled() -> None:
     """Nobody gets scheduled runs, and a bill, by deploying; but what saves money runs."""
-    schedules = [item for d in DEPLOYMENTS.values() for item in d.get("schedules", ())]
+    active = {
+        name: [item["active"] for item in deployment["schedules"]]
+        for name, deployment in DEPLOYMENTS.items()
+    }
 
-    assert {item["slug"]: item["active"] for item in schedules} == {
-        "daily": False,
-        "every-10-minutes": True,
+    assert active == {
+        "top-words/local": [False],
+        "top-words/azure": [False],
+        "janitor/local": [True],
+        "janitor/azure": [True],
     }
 
 
-def test_nothing_can_lock_out_the_janitor() -> None:
-    """A run that died in the only place of a concurrency limit would hold it for ever."""
-    janitor_keys = DEPLOYMENTS["janitor"].keys() | DEPLOYMENTS["janitor"]["work_pool"].keys()
+def test_limits() -> None:
+    """On Azure one run works at a time, and others wait; nothing can lock out the janitor."""
+    limits = {name: item.get("concurrency_limit") for name, item in DEPLOYMENTS.items()}
 
-    assert "concurrency_limit" not in janitor_keys
+    assert limits.pop("top-words/azure") == {"limit": 1, "collision_strategy": "ENQUEUE"}
+    assert set(limits.values()) == {None}
+
+
+def test_docker_alternative() -> None:
+    """What is commented out builds and pushes the image, and runs each flow run in it."""
+    content = yaml.safe_load(COMMENTED_OUT.sub("", TEXT))
+
+    build, push = content["build"][0], content["push"][0]
+    (image,) = build.values()
+    assert (PROJECT / image["dockerfile"]).is_file()
+    assert list(push) == ["prefect_docker.deployments.steps.push_docker_image"]
+    assert list(content["pull"][0].values()) == [{"directory": "/app"}]
+    variables = content["deployments"][0]["work_pool"]["job_variables"]
+    assert variables["image"] == "{{ image.image }}"
+    assert [volume.split(":")[1] for volume in variables["volumes"]] == ["/app/results"]
 
 
 @pytest.mark.parametrize("path", sorted((PROJECT / "flows").glob("*.py")), ids=lambda p: p.stem)

@@ -1,23 +1,21 @@
 """The README's commands, run as a newcomer would, in a copy of the checkout."""
 
 import re
-import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.clone import ROOT, free_port, make_clone
 from tests.processes import Marked
 
-ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```sh *(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What a reader sees on the terminal before going on to the next command.
 READY = {
-    "local_azure up": "until test -s local-azure.env; do sleep 0.1; done",
-    "prefect server": "until python -c 'import socket, os; socket.create_connection("
-    '("127.0.0.1", int(os.environ["PREFECT_SERVER_API_PORT"])))\' 2>/dev/null; do sleep 0.2; done',
-    "prefect worker": "true",
+    "make local-azure": "until test -s local-azure.env; do sleep 0.1; done",
+    "make server": "true",
+    "make worker": "true",
 }
 
 
@@ -28,37 +26,10 @@ def blocks(*kinds: str) -> Iterator[tuple[str, str]]:
             yield from ((kind, line) for line in text.splitlines())
 
 
-def free_port() -> int:
-    """Give a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A copy of the tracked files, with the environments that make has set up here."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    target = tmp_path / "clone"
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).exists():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
-    _lend_environments(target)
-    return target
-
-
-def _lend_environments(target: Path) -> None:
-    """Let the copy use what make has set up, as if it had done so itself: make changes nothing."""
-    for folder, parts, stamps in (
-        (".venv", ("bin", "lib", "pyvenv.cfg"), (".setup", ".run", ".dev")),
-        ("node_modules", ("azurite",), (".installed",)),
-    ):
-        (target / folder).mkdir()
-        for part in parts:
-            (target / folder / part).symlink_to(ROOT / folder / part)
-        for stamp in stamps:
-            (target / folder / stamp).touch()
+    """A copy of the checkout."""
+    return make_clone(tmp_path / "clone")
 
 
 def script(port: int) -> str:
@@ -71,11 +42,12 @@ def script(port: int) -> str:
             lines += [f"{command} >> background.log 2>&1 &", ready]
         else:
             lines.append(command)
-    lines += ["echo all of it", "kill -INT $(jobs -p)", "wait"]
+    # A terminal sends Ctrl-C to everything that its command has started.
+    lines += ["echo all of it", "for job in $(jobs -p); do kill -INT -- -$job; done", "wait"]
     return "\n".join(lines).replace("4200", str(port))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_commands_without_azure_work(
     clone: Path, marked: Marked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,7 +67,7 @@ def test_commands_without_azure_work(
             start_new_session=True,
         )
         try:
-            code = shell.wait(240)
+            code = shell.wait(480)
         finally:
             left = marked.pids()
             subprocess.run(["kill", "-KILL", *map(str, left)], check=False, capture_output=True)

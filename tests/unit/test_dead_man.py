@@ -5,7 +5,13 @@ from uuid import UUID
 
 import pytest
 
-from flows.dead_man import NO_NODES, guarded, until_waste, while_needed
+from flows.dead_man import (
+    NO_NODES,
+    asks_for_fixed_nodes,
+    guarded,
+    until_waste,
+    while_needed,
+)
 from flows.runs import new_run
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.specs import capped_formula
@@ -53,6 +59,19 @@ def test_nodes_are_there_while_they_are_needed(
 ) -> None:
     """Nodes are asked for at the beginning, then while batch tasks wait, and none when waste."""
     assert asked(while_needed(3, 2, BEGINNING, WASTE), after, pending) == nodes
+
+
+@pytest.mark.parametrize(
+    ("formula", "is_ours"),
+    [
+        (capped_formula(while_needed(3, 2, BEGINNING, WASTE), 100), True),
+        (until_waste("$TargetDedicatedNodes = 7;", WASTE), False),
+        (None, False),
+    ],
+)
+def test_own_formula_is_known_again(formula: str | None, *, is_ours: bool) -> None:
+    """A pool tells by its formula whether it asks for numbers of nodes, as a plain one does."""
+    assert asks_for_fixed_nodes(formula) is is_ours
 
 
 @pytest.mark.parametrize(("after", "nodes"), [(SHORT, (7, 1)), (LONG, (0, 0))])

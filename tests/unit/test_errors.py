@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows import errors
+from flows.advice import ADVICE
 
 EXAMPLES = [
     errors.ConfigurationError("wrong"),
@@ -16,6 +17,7 @@ EXAMPLES = [
     errors.HeartbeatLost("tw-1", "somebody deleted it"),
     errors.RunTakenOver("tw-1", "2"),
     errors.RunIsAlive("tw-1", "2", 10, 600),
+    errors.RunIsOver("tw-1"),
     errors.PoolResizeFailed("p", "AllocationFailed", "no room"),
     errors.StartTaskFailed("n", "exit code 1", "last line"),
     errors.NodeUnusable("n", "broken"),
@@ -28,6 +30,7 @@ EXAMPLES = [
     errors.OutputDamaged("no exit record"),
     errors.OutputUnreadable("a_OUTPUT.txt", "nonsense"),
     errors.CleanUpIncomplete(["pool p"], 600, "ServerBusy"),
+    errors.CleanUpIncomplete(["pool p"], None, "delete pool p: AccountIsDisabled"),
 ]
 
 
@@ -40,10 +43,12 @@ def test_error_survives_being_stored(error: errors.PipelineError) -> None:
     assert str(copy) == str(error)
 
 
-@pytest.mark.parametrize("code", ["PoolQuotaReached", "AllocationFailed"])
+@pytest.mark.parametrize(
+    "code", ["PoolQuotaReached", "AllocationFailed", "KeyBasedAuthenticationNotPermitted"]
+)
 def test_common_codes_say_what_to_do(code: str) -> None:
     """The message about a common code ends with its advice."""
-    assert str(errors.ServiceError("refused", code)).endswith(errors.ADVICE[code])
+    assert str(errors.ServiceError("refused", code)).endswith(ADVICE[code])
 
 
 def test_every_class_is_in_the_tree() -> None:
@@ -57,6 +62,17 @@ def test_every_class_is_in_the_tree() -> None:
     }
 
     assert tree == classes
+
+
+def test_what_is_left_because_of_a_refusal_is_not_told_as_slow() -> None:
+    """Only a clean-up that ran out of time says how long it has waited."""
+    slow, refused = (
+        errors.CleanUpIncomplete(["pool p"], 9),
+        errors.CleanUpIncomplete(["pool p"], None, "delete pool p: AccountIsDisabled"),
+    )
+
+    assert slow.evidence == "not gone after 9 s: pool p"
+    assert refused.evidence == "delete pool p: AccountIsDisabled; still there: pool p"
 
 
 def test_long_lists_of_names_are_cut() -> None:

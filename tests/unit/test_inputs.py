@@ -215,3 +215,25 @@ def test_blobs_and_files_have_distinct_names(folder: Path) -> None:
     )
 
     assert [(source.name, source.blob) for source in found] == [("a.txt", blob), ("a-2.txt", None)]
+
+
+def test_files_of_any_kind(tmp_path: Path) -> None:
+    """What is for no word counter may be binary, alone, in a folder and in a glob."""
+    (tmp_path / "a.bin").write_bytes(b"\0")
+    (tmp_path / "b.txt").touch()
+    folder = str(tmp_path)
+    patterns = [f"{folder}/a.bin", folder, f"{folder}/*"]
+
+    found = [find_inputs([pattern], are_texts=False) for pattern in patterns]
+
+    assert [[item.name for item in items] for items in found] == [
+        ["a.bin"],
+        ["a.bin", "b.txt"],
+        ["a.bin", "b.txt"],
+    ]
+
+
+def test_folder_without_files(tmp_path: Path) -> None:
+    """A folder that holds nothing is refused for any program."""
+    with pytest.raises(BadInput, match="holds no file"):
+        find_inputs([str(tmp_path)], are_texts=False)

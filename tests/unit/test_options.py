@@ -82,6 +82,35 @@ def test_settings_that_cannot_work_together(arguments: list[str], told: str) -> 
     assert "\n" not in str(raised.value)
 
 
+def test_arguments_of_a_program_are_its_own() -> None:
+    """Each `--arg` is one argument, whatever it looks like; a program is one of this machine."""
+    given = ["--lines", "a b", "", "[1, 2]", "--nodes", 'it\'s "$HOME"\n', "--", "-", "žluť"]
+    job = parsed("--program", "mine.py", *(f"--arg={argument}" for argument in given))["job"]
+    apart = parsed("--program", "mine.py", "--arg", "--lines", "--arg", "3")["job"]
+
+    assert (job.program, job.program_arguments) == ("mine.py", tuple(given))
+    assert apart.program_arguments == ("--lines", "3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--program", "p.py", "--total"], r"^total: for the word counter only.*p\.py"),
+        (["--program", "p.py", "--split", "1MiB", "--delay", "1"], "^split_bytes and delay_s: for"),
+        (["--program", "p.py", "--files-per-batch-task", "auto"], "files_per_batch_task: for"),
+        (["--arg", "x"], "program_arguments and output_suffix are for a program"),
+        (["--output-suffix", ".x"], "program_arguments and output_suffix are for a program"),
+        (["--program", "p.py", "--output-suffix", "../x"], "output_suffix '../x' is none"),
+        (["--program", "p.py", "--arg", "a\0b"], "program_arguments: .*NUL"),
+        (["--program", "p.py", "--arg", "x" * 8193], "program_arguments have 8193 bytes"),
+    ],
+)
+def test_what_a_program_cannot_have(arguments: list[str], told: str) -> None:
+    """A setting that would be ignored, or could not work, is named."""
+    with pytest.raises(ConfigurationError, match=told):
+        parsed(*arguments)
+
+
 def test_patterns_can_be_repeated() -> None:
     """Every pattern given counts."""
     selection = parsed("--include", "*.txt", "--include", "*.md", "--exclude", "x*")["selection"]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flows.errors import OutputUnreadable
-from flows.output_files import read_result, read_words
-from flows.work import InputFile
+from flows.output_files import list_outputs, read_result, read_words
+from flows.work import InputFile, Output, PlannedTask
 
 RULE = "-" * 30
 
@@ -63,3 +63,22 @@ def test_total_of_an_earlier_run_is_not_read(tmp_path: Path) -> None:
     write_output(tmp_path / "all-inputs.txt", "old\t2\n")
 
     assert read_result(tmp_path, [], has_total=False).total is None
+
+
+def test_outputs_of_another_program(tmp_path: Path) -> None:
+    """What they hold is not looked at, only how much it is; they may be empty."""
+    sizes = {"b": 3, "a": 0}
+    planned = [
+        PlannedTask(f"task-{name}", (name,), (), (), (f"{name}_OUTPUT",), (f"{name}_OUTPUT",))
+        for name in sizes
+    ]
+    for name, size in sizes.items():
+        (tmp_path / f"{name}_OUTPUT").write_bytes(bytes(size))
+
+    result = list_outputs(tmp_path, planned)
+
+    assert (result.words, result.total, result.num_inputs) == ({}, None, 2)
+    assert list(result.outputs.items()) == [
+        ("b", Output(str(tmp_path / "b_OUTPUT"), 3)),
+        ("a", Output(str(tmp_path / "a_OUTPUT"), 0)),
+    ]

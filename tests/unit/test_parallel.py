@@ -1,5 +1,6 @@
 """Many calls at once: all results, few items ahead, and the first error ends it."""
 
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -69,3 +70,28 @@ def test_first_error_ends_it() -> None:
         list(in_parallel(fail, numbers(taken)))
 
     assert len(taken) <= 2 * NUM_THREADS
+
+
+def test_who_is_interrupted_waits_for_nothing() -> None:
+    """A run that is cancelled has thirty seconds to clean up, and a call can take longer."""
+    done = threading.Event()
+    has_begun = threading.Event()
+
+    def interrupt_when_begun() -> None:
+        """Press Ctrl-C."""
+        has_begun.wait(10)
+        signal.raise_signal(signal.SIGINT)
+
+    ended: list[bool] = []
+
+    def work(_: int) -> None:
+        """Begin, and end after the test."""
+        has_begun.set()
+        ended.append(done.wait(10))
+
+    threading.Thread(target=interrupt_when_begun).start()
+    with pytest.raises(KeyboardInterrupt):
+        list(in_parallel(work, [1]))
+
+    assert ended == []
+    done.set()

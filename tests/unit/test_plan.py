@@ -91,3 +91,11 @@ def test_told_in_lines_and_as_a_table() -> None:
     assert "price of the nodes: 6.00 at most" in text
     assert "counted whole" not in text
     assert len(plan.markdown().splitlines()) == len(plan.lines()) + 2
+
+
+def test_own_program_is_told_as_it_is_called() -> None:
+    """The plan of a program of the user's own shows its arguments; the word counter's has none."""
+    own = JobSettings(program="folder/mine.py", program_arguments=("--level", "a b"))
+
+    assert plan_of(PoolSettings(), own).program == "mine.py --level 'a b' INPUT OUTPUT"
+    assert "program" not in dict(plan_of(PoolSettings(), JobSettings()).rows())

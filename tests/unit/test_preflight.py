@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows.errors import ConfigurationError
-from flows.steps.preflight import check_accelerator, check_node_program
+from flows.settings import JobSettings
+from flows.steps.preflight import check_accelerator, check_program
 from flows.steps.storage import check_clock
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -16,15 +17,15 @@ X86_64 = b"\x7fELF" + bytes(14) + b"\x3e\x00"
 
 def test_the_word_counter_compiles() -> None:
     """The node program of this project is good."""
-    check_node_program("tasks_node/top_words.py")
+    check_program(JobSettings(), 5)
 
 
 def test_syntax_error_is_told_with_its_line(tmp_path: Path) -> None:
-    """A node program that no Python would run is refused with the line."""
+    """A program that no Python would run is refused with the line."""
     (tmp_path / "program.py").write_text("import sys\nprint(]\n")
 
     with pytest.raises(ConfigurationError, match=r"does not compile.*program\.py, line 2"):
-        check_node_program(str(tmp_path / "program.py"))
+        check_program(JobSettings(program=str(tmp_path / "program.py")), 3)
 
 
 def test_null_bytes_are_no_program(tmp_path: Path) -> None:
@@ -32,31 +33,39 @@ def test_null_bytes_are_no_program(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_bytes(b"print()\0")
 
     with pytest.raises(ConfigurationError, match="does not compile"):
-        check_node_program(str(tmp_path / "program.py"))
+        check_program(JobSettings(program=str(tmp_path / "program.py")), 3)
+
+
+@pytest.mark.parametrize("name", ["heartbeat", "program.sh", "a\nb.py", "a\\b.py"])
+def test_name_of_a_program(tmp_path: Path, name: str) -> None:
+    """A name that is no blob's, or that another blob has, is refused before it is uploaded."""
+    (tmp_path / name).touch()
+
+    with pytest.raises(ConfigurationError, match=r"job\.program .*must end with \.py"):
+        check_program(JobSettings(program=str(tmp_path / name)), 3)
 
 
 def test_warnings_of_a_program_do_not_matter(tmp_path: Path) -> None:
     """What is only doubtful is left to its author."""
     (tmp_path / "program.py").write_text("'\\d' is 3\n")
 
-    check_node_program(str(tmp_path / "program.py"))
+    check_program(JobSettings(program=str(tmp_path / "program.py")), 3)
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("program-x86_64.so", b""),
-        ("program-x86_64.so", b"#!/bin/sh"),
-        ("program-aarch64.so", X86_64),
+        ("top_words-x86_64.so", b""),
+        ("top_words-x86_64.so", b"#!/bin/sh"),
+        ("top_words-aarch64.so", X86_64),
     ],
 )
 def test_wrong_accelerator(tmp_path: Path, name: str, content: bytes) -> None:
-    """A library beside the node program must be for the machine that it is named after."""
-    (tmp_path / "program.py").write_text("")
+    """A library beside the word counter must be for the machine that it is named after."""
     (tmp_path / name).write_bytes(content)
 
     with pytest.raises(ConfigurationError, match=f"{name}.*make accelerator"):
-        check_node_program(str(tmp_path / "program.py"))
+        check_accelerator(tmp_path / name)
 
 
 def test_right_accelerator(tmp_path: Path) -> None:

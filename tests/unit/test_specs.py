@@ -235,6 +235,43 @@ def test_sas_is_on_no_command_line(run: Run) -> None:
     assert task.resource_files[0].http_url == "https://in/a.txt?sig=read"
 
 
+def test_own_program_is_given_no_sas(run: Run) -> None:
+    """The service uploads its output after a success; nothing that it can see has a signature."""
+    settings = JobSettings(program="mine.py")
+    job = a_job(run, settings).as_dict()
+    task = specs.batch_task(planned("in", "out"), run, settings, "https://out?sig=write", url_of)
+
+    assert "sig=" not in json.dumps(job)
+    assert not task.environment_settings
+    assert "sig=" not in task.command_line
+    assert task.output_files is not None
+    upload = task.output_files[-1].as_dict()
+    assert upload["filePattern"] == "output/uploaded"
+    assert upload["uploadOptions"] == {"uploadCondition": "tasksuccess"}
+    assert upload["destination"]["container"] == {
+        "path": "a_OUTPUT.txt",
+        "containerUrl": "https://out?sig=write",
+    }
+
+
+def test_own_program_is_installed_as_it_is(run: Run) -> None:
+    """It is run under its name and not compiled, on a pool of the run's own and on another."""
+    settings = JobSettings(program="folder/my task.py")
+    programs = [NodeFile(BlobPlace("app", "my task.py"), "my task.py")]
+    start = specs.start_task(programs, url_of, PoolSettings(), is_own=True)
+    job = specs.job(run.on_pool("theirs"), settings, "https://out", programs, url_of)
+    task = specs.batch_task(planned("in", "out"), run, settings, "https://out", url_of)
+    folder = '"$AZ_BATCH_NODE_SHARED_DIR"'
+
+    assert shlex.split(start.command_line)[2].split("; ")[2:] == [
+        f"cp -p -- 'my task.py' {folder}/"
+    ]
+    assert script_of(job.job_preparation_task)[1:] == [
+        f"cp -p -- 'my task.py' {folder}/{run.job_id}/"
+    ]
+    assert f"python3 {folder}/'my task.py' in out" in shlex.split(task.command_line)[2]
+
+
 def test_limits_of_a_batch_task(run: Run) -> None:
     """Retries, time limit and retention are those of the settings."""
     settings = JobSettings(

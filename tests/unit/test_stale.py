@@ -7,6 +7,7 @@ import pytest
 
 from flows.inputs import find_inputs
 from flows.merging import plan_levels
+from flows.own_program import plan_own_program
 from flows.packing import plan_batch_tasks
 from flows.runs import new_run
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
@@ -96,6 +97,20 @@ def test_recipe_holds_what_changes_outputs(program: Path) -> None:
     ]
     program.write_text("2")
     recipes.append(recipe_of(program, INPUTS, levels_of(INPUTS, JobSettings())))
+
+    assert len(set(recipes)) == len(recipes)
+
+
+def test_every_argument_of_an_own_program_is_in_the_recipe(program: Path) -> None:
+    """Whatever they are called: they mean to it what it wants."""
+    recipes = [
+        recipe_of(program, INPUTS, [plan_own_program(RUN, INPUTS, job)], is_own=True)
+        for arguments in ((), ("--delay", "1"), ("--delay", "2"))
+        for job in (
+            JobSettings(program="p.py", program_arguments=arguments),
+            JobSettings(program="p.py", program_arguments=arguments, output_suffix=".x"),
+        )
+    ]
 
     assert len(set(recipes)) == len(recipes)
 

@@ -18,10 +18,11 @@ from flows.summary import (
     write_csv,
     write_json,
 )
-from flows.work import Result, WordCounts
+from flows.work import Output, Result, WordCounts
 
 WORDS: dict[str, WordCounts] = {'a".txt': [("the", 8), ("čas", 1)], "empty.txt": []}
 TOTAL: WordCounts = [("the", 8), ("čas", 1)]
+OUTPUTS = Result({}, outputs={'a".txt': Output("/out/a_OUTPUT.txt", 12)})
 SUMMARY = Summary("run-1", Result(WORDS, TOTAL), {"upload": 1.5, "counting": 2.25}, None)
 
 
@@ -121,3 +122,28 @@ def test_cost_without_a_price() -> None:
     assert node_use(3, 1200, None).cost is None
     text = as_markdown(Summary("r", Result({}), {}, node_use(3, 1200, None)))
     assert "cost" not in text
+
+
+def test_outputs_of_another_program() -> None:
+    """There are no words then: files and page list the outputs, their bytes, and where they are."""
+    summary = Summary("run-1", OUTPUTS, {}, None)
+    row = {"output": "a_OUTPUT.txt", "bytes": 12, "folder": "/out"}
+
+    text = json.loads(written(write_json, summary))
+    assert text["outputs"] == {'a".txt': row}
+    assert "total" not in text
+    assert shown_rows(OUTPUTS) == [{"input": 'a".txt', **row}]
+    assert list(csv.reader(written(write_csv, summary).splitlines())) == [
+        ["run_id", "input", "output", "bytes", "folder"],
+        ["run-1", 'a".txt', "a_OUTPUT.txt", "12", "/out"],
+    ]
+    assert '| a".txt | a\\_OUTPUT.txt | 12 | /out |' in as_markdown(summary)
+
+
+def test_many_outputs_are_bounded() -> None:
+    """The page shows the first hundred, and says how many there are."""
+    outputs = {f"{number}": Output(f"/out/{number}_OUTPUT", 1) for number in range(500)}
+    result = Result({}, outputs=outputs)
+
+    assert len(shown_rows(result)) == 100
+    assert bounds_told(result) == "; the first 100 of 500 inputs"

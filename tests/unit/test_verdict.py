@@ -193,6 +193,7 @@ def test_pool_in_use() -> None:
     [
         (beat(State.RUNNING, 500), 10_000, 100),
         (None, 590, 10),
+        (beat(State.DELETING, 500), 10_000, 100),
         (beat(State.KEPT, 10, later(1)), 10_000, None),
         (beat(State.WAITING, 10, later(1)), 10_000, None),
         (beat(State.RUNNING, 700), 10_000, None),

@@ -1,0 +1,1 @@
+"""The pipeline's scenarios on a real account; docs/azure.md says how they are run."""
