@@ -199,7 +199,8 @@ class StartTaskFailed(PoolError):
         node_id, evidence, stderr = self.args
         return (
             f"the start task failed on node {node_id}: {evidence}; "
-            f"mend pool.start_task_command{quoted(stderr)}"
+            f"mend pool.start_task_command, or take an image with Python 3 (pool.image_offer)"
+            f"{quoted(stderr)}"
         )
 
 

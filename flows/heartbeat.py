@@ -229,7 +229,8 @@ class Heartbeat:
         If that cannot be written, they can when this heartbeat is past its limit.
         """
         self.stop()
-        if self._beat.state is not State.DELETING or self._beat.until is None:
+        is_others = isinstance(self._lost, RunTakenOver)
+        if is_others or self._beat.state is not State.DELETING or self._beat.until is None:
             return
         try:
             self.keep(self._beat.until, self._beat.kept)

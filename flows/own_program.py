@@ -83,5 +83,7 @@ def program_commands(path: str, arguments: Sequence[str]) -> list[str]:
         f"mkdir -- {OUTPUT_FOLDER}",
         f"python3 {path} {shlex.join(arguments)}",
         f"[ -f {output} ] || {{ {fails}; }}",
+        # Into a folder of this name, the output would be moved without an error.
+        f"rm -rf -- {UPLOADED}",
         f"mv -- {output} {UPLOADED}",
     ]

@@ -1,6 +1,7 @@
 """Parameters of the flow as frozen models; Prefect shows them as a form: titles, units, bounds."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -14,8 +15,10 @@ Seconds = Annotated[int, Field(ge=1, le=180 * 24 * 3600)]
 QUESTIONED = ("job", "pool", "containers")
 # Of the word counter alone: a program of one's own is refused beside any of them.
 COUNTING = ("files_per_batch_task", "split_bytes", "total", "delay_s")
-# One argument of bash has 128 KiB at most, and a quote becomes many characters in it.
+# As they are quoted for bash: the whole command line can have 128 KiB at most.
 MOST_ARGUMENT_BYTES = 8192
+# NUL, and what stands for bytes that are no UTF-8.
+UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 # A file name has 255 bytes at most.
 SUFFIX = re.compile(r"(?=.{2,32}$)(\.[A-Za-z0-9_+-]+)+")
 DEFAULT_NUM_WORDS = 3
@@ -49,7 +52,12 @@ class PoolSettings(Settings):
         description="Use this pool and never delete it; the settings of nodes below are its own.",
         min_length=1,
     )
-    vm_size: str = Field(default="standard_d2s_v5", title="VM size", min_length=1)
+    vm_size: str = Field(
+        default="standard_d2s_v5",
+        title="VM size",
+        description="Azure's name of the kind of machine that each node is.",
+        min_length=1,
+    )
     dedicated_nodes: int = Field(
         default=1, title="Dedicated nodes", ge=0, description="How many nodes the pool gets."
     )
@@ -83,9 +91,17 @@ class PoolSettings(Settings):
         allow_inf_nan=False,
         description="In any currency; given, reports say what the nodes cost.",
     )
-    image_publisher: str = Field(default="canonical", title="Image publisher")
-    image_offer: str = Field(default="ubuntu-24_04-lts", title="Image offer")
-    image_sku: str = Field(default="server", title="Image SKU")
+    image_publisher: str = Field(
+        default="canonical",
+        title="Image publisher",
+        description="Who publishes the operating system's image; Python 3 must be in it.",
+    )
+    image_offer: str = Field(
+        default="ubuntu-24_04-lts",
+        title="Image offer",
+        description="What the publisher calls the operating system.",
+    )
+    image_sku: str = Field(default="server", title="Image SKU", description="Which edition of it.")
     task_slots_per_node: int = Field(
         default=4,
         title="Task slots per node",
@@ -230,18 +246,19 @@ class JobSettings(Settings):
             raise ValueError(
                 f"{' and '.join(asked)}: for the word counter only, not for program {self.program}"
             )
-        if self.output_suffix and not SUFFIX.fullmatch(self.output_suffix):
+        if self.output_suffix is not None and not SUFFIX.fullmatch(self.output_suffix):
             raise ValueError(
                 f"output_suffix {self.output_suffix!r} is none: write it like .json, "
                 "with letters, digits, _, + and -"
             )
-        if any("\0" in argument for argument in self.program_arguments):
-            raise ValueError("program_arguments: no program can be given a NUL byte")
-        num_bytes = sum(len(argument.encode()) for argument in self.program_arguments)
+        if any(map(UNSENDABLE.search, self.program_arguments)):
+            raise ValueError("program_arguments: no NUL, and nothing but UTF-8, can be given")
+        num_bytes = len(shlex.quote(shlex.join(self.program_arguments)).encode())
         if num_bytes > MOST_ARGUMENT_BYTES:
             raise ValueError(
-                f"program_arguments have {num_bytes} bytes, {MOST_ARGUMENT_BYTES} at most: "
-                "put them into a file that pool.start_task_command brings"
+                f"program_arguments have {num_bytes} bytes, quoted for bash, "
+                f"{MOST_ARGUMENT_BYTES} at most: put them into a file that "
+                "pool.start_task_command brings"
             )
         return self
 

@@ -101,7 +101,7 @@ def count(services: Services, heartbeat: Heartbeat, work: Work) -> Run:
         PipelineError: an input has no output; the failure report is written.
     """
     lost: Sequence[Failure] = ()
-    for run in attempts(services, work.run, heartbeat):
+    for run in attempts(services, work.run, heartbeat, work.job):
         work.phases.begin("upload")
         upload_files(services, run, work.job, work.sources, work.levels)
         begin = partial(begin_attempt, services, run, work)
@@ -165,7 +165,8 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
         storage_credentials: Name of a saved block; without one the environment or .env is used.
         pool: The nodes.
         job: The batch tasks.
-        clean_up: What is deleted at the end.
+        clean_up: What is deleted at the end: always, on_success (unless the run failed), never, or
+            ask (a person says it, in a form of this UI).
         selection: Which files of folders and globs, and which blobs, are counted.
         plan_only: Say what would be created, and stop.
         resume: A run that failed or died, to go on with: its flow run's id, or its name `tw-...`.

@@ -64,12 +64,13 @@ def stats_of(lines: Iterable[bytes], expressions: Sequence["re.Pattern[str]"] = 
     num_bytes = number = longest_number = 0
     longest = ""
     matching = {found.pattern: 0 for found in expressions}
+    distinct = dict.fromkeys(expressions)
     for number, line in enumerate(lines, start=1):
         num_bytes += len(line)
         text = line.decode().rstrip("\r\n")
         if len(text) > len(longest):
             longest, longest_number = text, number
-        for found in expressions:
+        for found in distinct:
             matching[found.pattern] += found.search(text) is not None
     return {
         "bytes": num_bytes,

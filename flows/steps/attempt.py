@@ -12,13 +12,17 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from prefect.logging import get_run_logger
 
 from flows import specs
+from flows.archives import uploads_of
 from flows.beats import ServiceClock, look_at_heartbeat
 from flows.errors import ConfigurationError, RunIsOver
 from flows.heartbeat import Heartbeat
 from flows.runs import MARK, PREFIX, Run
 from flows.services import Services, error_code, lowered, step
+from flows.settings import JobSettings
 from flows.steps.job import ENDED
 from flows.steps.leftovers import Kinds, delete_attempts, delete_leftovers
+from flows.steps.storage import program_files
+from flows.steps.uploads import not_stored, stored_digests
 
 # A node or a service can lose an output once or twice; a node program that writes none, always.
 MOST_ATTEMPTS = 3
@@ -56,7 +60,7 @@ def find_run(services: Services, run: Run) -> None:
     )
 
 
-def attempts(services: Services, run: Run, heartbeat: Heartbeat) -> Iterator[Run]:
+def attempts(services: Services, run: Run, heartbeat: Heartbeat, job: JobSettings) -> Iterator[Run]:
     """Yield the run in its attempt; then, for what was lost there, in further ones.
 
     Raises:
@@ -64,7 +68,7 @@ def attempts(services: Services, run: Run, heartbeat: Heartbeat) -> Iterator[Run
         RunTakenOver: another process was faster just now.
     """
     for _ in range(MOST_ATTEMPTS):
-        run = open_attempt(services, run, heartbeat)
+        run = open_attempt(services, run, heartbeat, job)
         yield run
         close_attempt(services, run)
 
@@ -77,8 +81,10 @@ def close_attempt(services: Services, run: Run) -> None:
 
 
 @step("open attempt")
-def open_attempt(services: Services, run: Run, heartbeat: Heartbeat) -> Run:
+def open_attempt(services: Services, run: Run, heartbeat: Heartbeat, job: JobSettings) -> Run:
     """Take the run, and find the attempt to work in: the last if it is active, else the next.
+
+    One whose nodes have another program is of no use either.
 
     Returns:
         The run in its attempt; of those before it, if it is a new one, no job and pool is left.
@@ -90,7 +96,8 @@ def open_attempt(services: Services, run: Run, heartbeat: Heartbeat) -> Run:
     """
     _take(services, run, heartbeat)
     last = run.in_attempt(heartbeat.attempt)
-    if last.attempt and _is_active(services, last) and _is_renewed(services, last):
+    is_usable = last.attempt and _is_active(services, last) and _has_program(services, last, job)
+    if is_usable and _is_renewed(services, last):
         get_run_logger().info("going on with job %s", last.job_id)
         return last
     # Until it is gone, a node of it may still write an output, and its cores count for the quota.
@@ -137,6 +144,12 @@ def _is_active(services: Services, run: Run) -> bool:
     is_job_active &= job.pool_info.pool_id == run.pool_id
     is_pool_active = lowered(pool.state) == BatchPoolState.ACTIVE.value
     return is_job_active and is_pool_active and not counts.failed
+
+
+def _has_program(services: Services, run: Run, job: JobSettings) -> bool:
+    """Tell whether nodes have the program as it is now: they got it once, from the blobs."""
+    uploads = uploads_of(run, program_files(job), (), ())
+    return not not_stored(services, uploads, stored_digests(services, (run.application_container,)))
 
 
 def _is_renewed(services: Services, run: Run) -> bool:

@@ -24,6 +24,8 @@ MOST_CAUSES = 20
 MOST_OF_A_CAUSE = 5
 MOST_INPUTS = 3
 TAIL_LINES = 20
+# In a table, a longer word would run over the edge of the page.
+LONGEST_ID = 24
 # An error is read on a terminal.
 MOST_CAUSES_OF_ERROR = 5
 LOST = "OutputLost"
@@ -198,10 +200,16 @@ def _cells(failure: Failure) -> tuple[str, ...]:
     return (
         _names(failure.inputs),
         ending.batch_task_id,
-        ending.node_id or "(none)",
+        _shortened(ending.node_id) or "(none)",
         attempts,
         f"{ending.run_time_s:.1f} s",
     )
+
+
+def _shortened(name: str) -> str:
+    """Return an id with its middle left out if it is long; all of it stands in the CSV file."""
+    is_long = len(name) > LONGEST_ID
+    return f"{name[: LONGEST_ID // 2]}…{name[-LONGEST_ID // 4 :]}" if is_long else name
 
 
 def _names(names: Sequence[str]) -> str:

@@ -219,6 +219,6 @@ def publish_plan(services: Services, run: Run, plan: Plan) -> None:
     """
     write_url(services.blobs, run)
     create_markdown_artifact(
-        key=ARTIFACT_KEY, markdown=plan.markdown(), description=f"Plan of {run.name}"
+        key=ARTIFACT_KEY, markdown=plan.markdown(), description="What the run creates"
     )
     get_run_logger().info("plan: %s", plan.summary())

@@ -47,9 +47,13 @@ def publish_results(services: Services, summary: Summary, folder: Path) -> None:
     create_table_artifact(
         key=key,
         table=shown_rows(result),
-        description=f"{kind}, flow run {summary.run_id}{bounds_told(result)}",
+        description=f"{kind} of each input{bounds_told(result)}",
     )
-    create_markdown_artifact(key=SUMMARY_KEY, markdown=as_markdown(summary))
+    create_markdown_artifact(
+        key=SUMMARY_KEY,
+        markdown=as_markdown(summary),
+        description="What was found, and what it took",
+    )
 
 
 @step("see what the nodes were used for")

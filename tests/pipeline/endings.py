@@ -141,10 +141,10 @@ ENDINGS = {
 
 
 def _lose_prefect(live: Live) -> None:
-    """Cut Prefect's server off until the run has given up."""
+    """Cut Prefect's server off until the run has given up; its process would wait on for it."""
     relay = live.account.relays[PREFECT]
     relay.cut()
-    wait_until(live.has_ended, LONG_OUTAGE_S)
+    wait_until(lambda: live.says("Encountered exception"), LONG_OUTAGE_S)
     relay.mend()
 
 

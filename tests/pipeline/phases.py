@@ -40,7 +40,7 @@ class Phase:
     Attributes:
         name: for people.
         evidence: the kinds of resources that a run which fails there leaves by default.
-        delay: a transition of the emulator that does not happen.
+        delay: a transition of the emulator that does not happen; batch tasks are there.
         call: a request line, a regular expression: that call is in flight.
         to: the service that it goes to.
         works: whether the node program runs.
@@ -62,11 +62,12 @@ class Phase:
 
     def is_reached(self, account: "Account") -> bool:
         """Tell whether the run is there."""
-        if self.delay:
-            return bool(account.control.delays()[self.delay]["waiting"])
         if self.call:
             return account.relays[self.to].is_reached.is_set()
-        return any(task["state"] == "running" for task in account.control.state()["tasks"])
+        tasks = account.control.state()["tasks"]
+        if self.delay:
+            return bool(tasks and account.control.delays()[self.delay]["waiting"])
+        return any(task["state"] == "running" for task in tasks)
 
     def refuse(self, account: "Account") -> None:
         """Have the service refuse the call that is in flight, or else the next one."""
@@ -92,8 +93,9 @@ PHASES = {
         Phase("creating the pool", (CONTAINERS,), call=r"POST /pools\?"),
         Phase("allocating", delay="allocation"),
         Phase("nodes starting", delay="boot"),
-        Phase("submitting", call=r"POST /jobs/\S+/addtaskcollection"),
-        Phase("ending the job", call=r"PATCH /jobs/"),
+        # Without nodes: one that reads while storage is gone fails, and the run with it.
+        Phase("submitting", delay="boot", call=r"POST /jobs/\S+/addtaskcollection"),
+        Phase("ending the job", delay="boot", call=r"PATCH /jobs/"),
         Phase("running", works=True),
         Phase("downloading", call=r"GET \S+-output/one_OUTPUT.txt", to=BLOBS),
         # The run has succeeded.

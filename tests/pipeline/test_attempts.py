@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,6 +17,7 @@ from flows.settings import CleanUpPolicy, JobSettings
 from flows.steps.attempt import find_run, open_attempt, verified_outputs
 from flows.steps.job import create_job, end_job_with_last_task
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
+from flows.steps.storage import upload_files
 from tests.emulator.builders import a_pool, sh, task_options
 from tests.pipeline.conftest import marked_waste
 from tests.processes import wait_until
@@ -23,6 +25,7 @@ from tests.processes import wait_until
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
 
 SAME = "the flow run itself"
+COUNTING = JobSettings()
 
 
 @pytest.fixture
@@ -30,12 +33,12 @@ def open_again(services: Services) -> Iterator[Callable[..., Run]]:
     """Open an attempt of a run as a new process does; at the end all of them stop."""
     made = []
 
-    def begin(run: Run, holder: str = SAME) -> Run:
+    def begin(run: Run, holder: str = SAME, job: JobSettings = COUNTING) -> Run:
         """Take the run for a flow run, which is its own unless another is named."""
         made.append(
             Heartbeat(services.blobs, run, UUID(run.flow_run_id if holder is SAME else holder))
         )
-        return open_attempt(services, run.in_attempt(0), made[-1])
+        return open_attempt(services, run.in_attempt(0), made[-1], job)
 
     yield begin
     for heartbeat in made:
@@ -126,6 +129,21 @@ def test_another_pool_has_another_attempt(
     assert services.batch.get_pool(theirs).state == "active"
     services.batch.begin_delete_pool(theirs, polling_interval=1)
     wait_until(lambda: theirs not in {pool.id for pool in services.batch.list_pools()})
+
+
+def test_another_program_has_another_attempt(
+    services: Services, run: Run, open_again: Callable[..., Run], tmp_path: Path
+) -> None:
+    """Nodes have got their program already: one that was changed since needs others."""
+    program = tmp_path / "mine.py"
+    program.write_text("first")
+    job = JobSettings(program=str(program))
+    upload_files(services, run, job, [])
+    assert open_again(run, job=job) == run
+
+    program.write_text("second")
+
+    assert open_again(run, job=job).attempt == 2
 
 
 def test_existing_pool_is_not_looked_for(

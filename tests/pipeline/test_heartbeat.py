@@ -226,6 +226,22 @@ def test_lost_heartbeat_does_not_spoil_the_end(
     assert look_at_heartbeat(blob_service, run) is None
 
 
+def test_end_of_a_lost_run_promises_nothing(
+    make: MakeHeartbeat, run: Run, blob_service: BlobServiceClient
+) -> None:
+    """What was kept is no longer for this process to tell of, if another one has the run."""
+    told: list[str] = []
+    old = Heartbeat(blob_service, run, OWNER, told.append)
+    take(old)
+    take(make())
+    with pytest.raises(RunTakenOver):
+        old.delete(datetime.now(UTC) + timedelta(hours=1), ["containers"], Outcome.FAILED)
+
+    old.finish()
+
+    assert told == []
+
+
 def test_waiting_run_is_alive_without_beating(run: Run, blob_service: BlobServiceClient) -> None:
     """A run that waits for a person is left alone until its time is over."""
     until = datetime.now(UTC) + timedelta(hours=1)

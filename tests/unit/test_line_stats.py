@@ -36,8 +36,8 @@ def test_lines(tmp_path: Path, content: bytes, expected: tuple[int, int, str, in
 
 
 def test_matching_lines(tmp_path: Path) -> None:
-    """Each expression has its number of lines."""
-    stats(tmp_path, b"one\ntwo\nonly\n", "--matching", "^on", "--matching=o$")
+    """Each expression has its number of lines, also if it is given twice."""
+    stats(tmp_path, b"one\ntwo\nonly\n", "--matching", "^on", "--matching=o$", "--matching=o$")
 
     assert json.loads((tmp_path / "out.json").read_text())["matching"] == {"^on": 2, "o$": 1}
 

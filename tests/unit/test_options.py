@@ -102,7 +102,11 @@ def test_arguments_of_a_program_are_its_own() -> None:
         (["--output-suffix", ".x"], "program_arguments and output_suffix are for a program"),
         (["--program", "p.py", "--output-suffix", "../x"], "output_suffix '../x' is none"),
         (["--program", "p.py", "--arg", "a\0b"], "program_arguments: .*NUL"),
+        (["--program", "p.py", "--arg", "\udcff"], "program_arguments: .*nothing but UTF-8"),
+        (["--program", "p.py", "--output-suffix", ""], "output_suffix '' is none"),
         (["--program", "p.py", "--arg", "x" * 8193], "program_arguments have 8193 bytes"),
+        (["--program", "p.py", "--arg", "'" * 8000], "program_arguments have 1360.. bytes, quoted"),
+        (["--program", "p.py", *["--arg="] * 800], "program_arguments have 88.. bytes, quoted"),
     ],
 )
 def test_what_a_program_cannot_have(arguments: list[str], told: str) -> None:

@@ -96,6 +96,16 @@ def test_no_output_is_a_failure(tmp_path: Path, source: str) -> None:
     assert done.stderr == "the program (job.program) exited 0 without writing its output output/o\n"
 
 
+def test_nothing_is_in_the_way_of_an_output(tmp_path: Path) -> None:
+    """What else the program puts into the output's folder is its own affair."""
+    source = "import os; os.mkdir('output/uploaded'); open('output/o', 'w').write('good')"
+
+    done = executed(tmp_path, source, "i", "output/o")
+
+    assert done.returncode == 0
+    assert (tmp_path / "output" / "uploaded").read_text() == "good"
+
+
 def test_output_may_be_empty(tmp_path: Path) -> None:
     """An empty file is an output."""
     done = executed(tmp_path, "open('output/o', 'w')", "i", "output/o")
