@@ -11,7 +11,7 @@ LOCKED := install --quiet --require-hashes
 PREFECT_SERVER_API_PORT ?= 4200
 PREFECT_API_URL ?= http://127.0.0.1:$(PREFECT_SERVER_API_PORT)/api
 
-.PHONY: help run test test-crashes test-kills test-endings test-az test-azure test-clients test-accelerator test-browser screenshots test-pythons check lint-docker fix local-azure server worker deploy accelerator benchmark-words lock clean
+.PHONY: help run test test-crashes test-kills test-endings test-janitor test-az test-azure test-clients test-accelerator test-browser screenshots test-pythons check lint-docker fix local-azure server worker deploy accelerator benchmark-words lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,7 +29,10 @@ test-kills: $(VENV)/.dev node_modules/.installed ## the flow killed with -9 afte
 	$(BIN)/python -m pytest -m kills tests/pipeline/test_kills.py $(ARGS)
 
 test-endings: $(VENV)/.dev node_modules/.installed ## every ending of a run in each of its phases, and what is left
-	$(BIN)/python -m pytest -m endings -o timeout=400 $(ARGS)
+	$(BIN)/python -m pytest -m endings -n $(WORKERS) --dist load --maxschedchunk 1 -o timeout=600 $(ARGS)
+
+test-janitor: $(VENV)/.dev node_modules/.installed ## the janitor held at each of its calls beside a live run
+	HELD=36 $(BIN)/python -m pytest tests/pipeline/test_janitor_beside_runs.py $(ARGS)
 
 test-az: $(VENV)/.dev node_modules/.installed ## `az batch` against the emulator (needs the Azure CLI)
 	@command -v az >/dev/null || { echo "test-az needs the Azure CLI: put az on the PATH (pip install azure-cli, in an environment of its own)"; exit 1; }

@@ -315,7 +315,7 @@ class JobEnded(BatchTaskError):
 
 
 class OutputMissing(PipelineError):
-    """Batch tasks succeeded without leaving good outputs, each time that they ran."""
+    """Batch tasks left no good outputs each time that they ran, and did not fail themselves."""
 
     def __init__(self, num_lost: int, reasons: Sequence[str], report: str) -> None:
         super().__init__(num_lost, tuple(reasons), report)
@@ -324,8 +324,9 @@ class OutputMissing(PipelineError):
         """Say of the first ones what is wrong, and where all of them are."""
         num_lost, reasons, report = self.args
         return (
-            f"no good output of {num_lost} batch task(s), although they exited 0: "
-            f"{'; '.join(reasons)}; see what else deletes or writes blobs of the output container; "
+            f"no good output of {num_lost} batch task(s), although they did not fail themselves: "
+            f"{'; '.join(reasons)}; see what else writes the run's containers, and whether nodes "
+            "reach the storage account; "
             f"all failures: {report}"
         )
 

@@ -30,6 +30,8 @@ STREAMS = ("stdout.txt", "stderr.txt")
 # An archive passes through memory, and what unpacking takes is processor time.
 MOST_UNPACKED = 2
 TAIL_BYTES = 64 * 1024
+# Storage did not answer the node: neither the input nor the program is to blame.
+UNREAD = "BlobDownloadMiscError"
 LONGEST_LINE = 300
 
 
@@ -109,7 +111,8 @@ class Downloads:
         """Wait for all that was begun.
 
         Returns:
-            By id of a batch task that succeeded, why its outputs are not there or not good.
+            By id of a batch task that did not fail itself, why its outputs are not there or not
+            good.
 
         Raises:
             ServiceError: the service refused, or was out of reach for too long.
@@ -144,6 +147,8 @@ class Downloads:
         if ending is None:
             # An archive from an earlier attempt can tell of failed inputs: they are tried again.
             reason, failures = reason or "; ".join(_told(item) for item in failures), []
+        elif ending.code == UNREAD:
+            reason, failures = f"its node could not read what it needs ({UNREAD})", []
         elif not ending.succeeded:
             reason, failures = "", failures or [Failure(planned.inputs, ending, last_line)]
         if reason:

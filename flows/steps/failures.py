@@ -43,7 +43,7 @@ class Cause:
 
 
 def lost_output(inputs: tuple[str, ...], batch_task_id: str, reason: str) -> Failure:
-    """Return the failure of a batch task that succeeds without leaving its outputs."""
+    """Return the failure of a batch task that leaves no outputs and does not fail itself."""
     ending = Ending(batch_task_id, succeeded=False, exit_code=0, code=LOST, message=reason)
     return Failure(inputs, ending)
 

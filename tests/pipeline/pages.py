@@ -66,7 +66,7 @@ class Pages:
             """Tell whether the server takes it."""
             with self.page.expect_response(lambda answer: answer.url.endswith(path)) as answer:
                 self.page.get_by_role("button", name=button).click()
-            return answer.value.status != HTTPStatus.SERVICE_UNAVAILABLE
+            return int(answer.value.status) != HTTPStatus.SERVICE_UNAVAILABLE
 
         wait_until(is_taken, TIMEOUT_S)
 

@@ -302,6 +302,20 @@ def test_failed_batch_task(
     assert log.read_bytes() == b"first\nlast?sig=***\n"
 
 
+def test_input_that_a_node_could_not_read_is_tried_again(
+    services: Services, run: Run, outputs: ContainerClient, tmp_path: Path
+) -> None:
+    """If storage did not answer the node, the batch task is lost, not failed: others run it."""
+    with Downloads(services, run, tmp_path) as downloads:
+        downloads.begin(PLANNED, replace(BAD, exit_code=None, code="BlobDownloadMiscError"))
+
+        (reason,) = downloads.finish().values()
+
+    assert "BlobDownloadMiscError" in reason
+    assert downloads.failures == []
+    assert not outputs.get_blob_client("a_OUTPUT.txt").exists()
+
+
 def test_failed_batch_task_of_many_inputs(
     services: Services, run: Run, outputs: ContainerClient, tmp_path: Path
 ) -> None:
