@@ -104,7 +104,7 @@ def count(  # noqa: PLR0913 - these are the options of the command
     """Print the most frequent words of files, counted on Azure Batch.
 
     Args:
-        inputs: Files, folders (their text files) and globs; text in Blob Storage as
+        inputs: Files, folders (their texts; all for a program of your own) and globs; blobs as
             `az://container/prefix`.
         num_words: How many words of each file.
         output_dir: Folder for outputs and logs.

@@ -157,8 +157,8 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
     """Count the words of files on Azure Batch and return the most frequent ones.
 
     Args:
-        inputs: Files, folders (their text files) and globs, seen from the working directory, and
-            `az://container/prefix` for text in the storage account.
+        inputs: Files, folders (their texts; all files for a program of your own) and globs, from
+            the working directory, and `az://container/prefix` for blobs of the storage account.
         num_words: How many words of each file, at least 1; not for a program of your own.
         output_dir: Folder for the outputs and logs; made if absent, same names are replaced.
         batch_credentials: Name of a saved block; without one the environment or .env is used.

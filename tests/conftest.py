@@ -1,5 +1,6 @@
 """Fixtures of the whole suite: the services of the laptop, once per run, and their SDK clients."""
 
+import signal
 import uuid
 from collections.abc import Iterator
 
@@ -10,6 +11,12 @@ from azure.storage.blob import BlobServiceClient
 
 from local_azure.stack import LocalAzure
 from tests.processes import Marked
+
+
+def pytest_configure() -> None:
+    """Heed Ctrl-C, and with it all that tests start: a shell's background jobs ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -42,8 +42,10 @@ def script(port: int) -> str:
             lines += [f"{command} >> background.log 2>&1 &", ready]
         else:
             lines.append(command)
-    # A terminal sends Ctrl-C to everything that its command has started.
-    lines += ["echo all of it", "for job in $(jobs -p); do kill -INT -- -$job; done", "wait"]
+    # A terminal sends Ctrl-C to everything that its command has started. The server goes after the
+    # worker: without one, a worker takes minutes to give up.
+    end = "for job in $(jobs -p | tac); do kill -INT -- -$job; wait $job || true; done"
+    lines += ["echo all of it", end]
     return "\n".join(lines).replace("4200", str(port))
 
 
