@@ -156,7 +156,7 @@ def test_runs(pages: Pages, completed: Any, failed: Any) -> None:
     assert [name for name in names if ID.search(name)] == []
 
 
-@pytest.mark.usefixtures("only_evidence_left")
+@pytest.mark.usefixtures("nothing_left", "only_evidence_left")
 def test_report_of_the_janitor(pages: Pages, deployed: PrefectServer, tmp_path: Path) -> None:
     """The janitor's table says first what becomes of a run, and above it what is billed."""
     fail(deployed, tmp_path)
