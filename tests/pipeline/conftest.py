@@ -27,6 +27,7 @@ from flows.steps.pool import check_image, create_pool
 from flows.steps.storage import create_containers, upload_files
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
+from tests.pipeline.estates import Left, MakeLeft, lefts
 from tests.pipeline.prefect_server import PrefectServer, stop
 from tests.processes import Marked
 
@@ -144,6 +145,21 @@ def make_run(services: Services) -> Callable[[], Run]:
         return run
 
     return make
+
+
+@pytest.fixture
+def make_left(services: Services) -> Iterator[MakeLeft]:
+    """Make runs whose process did not get to their end."""
+    with lefts(services) as make:
+        yield make
+
+
+@pytest.fixture
+def dead(make_left: MakeLeft) -> Left:
+    """A run that has been silent for its limit."""
+    left = make_left()
+    left.fall_silent()
+    return left
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What the janitor deletes and what it leaves alone, on the services and on Prefect's server."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
@@ -24,7 +23,6 @@ from tests.pipeline.estates import (
     create_job,
     create_pool,
     estate_of,
-    lefts,
     row_of,
 )
 from tests.processes import wait_until
@@ -32,21 +30,6 @@ from tests.processes import wait_until
 pytestmark = pytest.mark.usefixtures("prefect_harness", "accounts")
 
 JANITOR = UUID(int=0xCAFE)
-
-
-@pytest.fixture
-def make_left(services: Services) -> Iterator[MakeLeft]:
-    """Make runs whose process did not get to their end."""
-    with lefts(services) as make:
-        yield make
-
-
-@pytest.fixture
-def dead(make_left: MakeLeft) -> Left:
-    """A run that has been silent for its limit."""
-    left = make_left()
-    left.fall_silent()
-    return left
 
 
 def removed(left: Left, holder: UUID = JANITOR) -> Removal:

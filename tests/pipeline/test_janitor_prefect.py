@@ -1,6 +1,5 @@
 """The janitor and Prefect: what it is asked for, what it is told, and what it puts right there."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,25 +11,9 @@ from prefect.states import Cancelling, Pending, Running
 from flows.errors import ConfigurationError
 from flows.heartbeat import Heartbeat
 from flows.janitor import janitor
-from flows.services import Services
-from tests.pipeline.estates import LIMIT_S, Left, MakeLeft, lefts, row_of
+from tests.pipeline.estates import LIMIT_S, Left, MakeLeft, row_of
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "accounts")
-
-
-@pytest.fixture
-def make_left(services: Services) -> Iterator[MakeLeft]:
-    """Make runs whose process did not get to their end."""
-    with lefts(services) as make:
-        yield make
-
-
-@pytest.fixture
-def dead(make_left: MakeLeft) -> Left:
-    """A run that has been silent for its limit."""
-    left = make_left()
-    left.fall_silent()
-    return left
 
 
 @pytest.mark.parametrize(
