@@ -17,7 +17,7 @@ from azure.storage.blob import BlobServiceClient
 
 from local_azure.stack import LocalAzure
 from tests.pipeline.prefect_server import PrefectServer
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 PROJECT = Path(__file__).resolve().parents[1]
 POOL = ("--nodes", "1", "--task-slots", "8")

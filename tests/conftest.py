@@ -10,7 +10,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob import BlobServiceClient
 
 from local_azure.stack import LocalAzure
-from tests.processes import Marked
+from tests.support.processes import Marked
 
 
 def pytest_configure() -> None:

@@ -12,7 +12,7 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest, HttpResponse
 
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 IMAGE = models.VirtualMachineConfiguration(
     image_reference=models.BatchVmImageReference(

@@ -12,7 +12,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from local_azure.client import Control
 from tests.emulator.builders import a_job, a_pool
 from tests.emulator.emulators import Account, Emulator, client_of, started
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from tests.emulator.builders import (
     sh,
     terminate_job,
 )
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def auto_pool(**options: Any) -> models.BatchPoolInfo:

@@ -20,7 +20,7 @@ from tests.emulator.builders import (
     resize,
     sh,
 )
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 FOLLOW_TASKS = "$TargetDedicatedNodes = min(3, max($PendingTasks.GetSample(1)));"
 """A node for each task that is active or running, three at most."""

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from local_azure.stack import LocalAzure
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.az, pytest.mark.timeout(600)]
 

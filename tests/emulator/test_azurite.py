@@ -14,7 +14,7 @@ from azure.storage.blob import BlobServiceClient
 from local_azure import azurite
 from local_azure.azurite import start_azurite
 from local_azure.service import LocalAzureError, Service
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 TIMEOUT_S = 60.0
 Start = Callable[..., Service]

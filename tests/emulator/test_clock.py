@@ -19,7 +19,7 @@ from tests.emulator.builders import (
     run,
     terminate_job,
 )
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def node_states(client: BatchClient, pool_id: object) -> list[object]:

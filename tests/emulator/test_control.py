@@ -19,7 +19,7 @@ from tests.emulator.builders import (
     sh,
 )
 from tests.emulator.emulators import Emulator
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def post(emulator: Emulator, name: str, body: str = "", **headers: str) -> tuple[int, str]:

@@ -17,7 +17,7 @@ from azure.core.exceptions import AzureError
 
 from tests.emulator.builders import a_job, a_pool, sh, task_options
 from tests.emulator.emulators import Account
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 CRASHES = int(os.environ.get("CRASHES", "5"))
 SEED = 20261122

@@ -6,7 +6,7 @@ import pytest
 from azure.batch import BatchClient, models
 
 from tests.emulator.builders import a_job, a_task, info_of, reach, refused, run, sh
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 NONE = models.ExitOptions(job_action="none")
 DISABLE = models.ExitOptions(job_action="disable")

@@ -30,7 +30,7 @@ from tests.emulator.builders import (
     task_options,
 )
 from tests.emulator.emulators import Emulator, client_of
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 BROKEN = (ServiceRequestError, ServiceResponseError)
 

@@ -16,7 +16,7 @@ from tests.emulator.builders import (
     terminate_job,
 )
 from tests.emulator.emulators import Account
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def becomes(client: BatchClient, job: str, state: str) -> None:

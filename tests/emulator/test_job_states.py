@@ -20,7 +20,7 @@ from tests.emulator.builders import (
     sh,
     terminate_job,
 )
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def disable(batch: BatchClient, job: str, disable_tasks: str = "requeue") -> None:

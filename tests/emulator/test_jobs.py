@@ -19,7 +19,7 @@ from tests.emulator.builders import (
     terminate_job,
 )
 from tests.emulator.emulators import Emulator
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def job_info(batch: BatchClient, job_id: str) -> models.BatchJobExecutionInfo:

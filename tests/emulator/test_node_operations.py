@@ -21,7 +21,7 @@ from tests.emulator.builders import (
     send,
     sh,
 )
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 RESTARTS = [
     ("reboot", "nodeRebootOption"),

@@ -19,7 +19,7 @@ from tests.emulator.builders import (
     said,
     sh,
 )
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def start_task_of(node: models.BatchNode) -> models.BatchStartTaskInfo:

@@ -15,7 +15,7 @@ from tests.emulator.builders import (
     run,
     sh,
 )
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def test_a_single_output_file(batch: BatchClient, job: str, container: ContainerClient) -> None:

@@ -11,7 +11,7 @@ from azure.batch import models
 
 from tests.emulator.builders import a_job, a_pool, a_task, info_of, reach, run, sh
 from tests.emulator.emulators import Account, started
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])

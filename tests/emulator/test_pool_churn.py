@@ -17,7 +17,7 @@ from tests.emulator.builders import (
     send,
     sh,
 )
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 STEPS = 150
 OPTIONS = ("requeue", "terminate", "taskcompletion")

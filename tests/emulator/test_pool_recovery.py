@@ -15,7 +15,7 @@ from tests.emulator.builders import (
     sh,
 )
 from tests.emulator.emulators import Account
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def ask(client: BatchClient, pool_id: str, operation: str) -> None:

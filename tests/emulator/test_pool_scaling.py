@@ -20,7 +20,7 @@ from tests.emulator.builders import (
     send,
     sh,
 )
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def node_ids(client: BatchClient, pool_id: str) -> list[str]:

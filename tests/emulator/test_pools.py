@@ -23,7 +23,7 @@ from tests.emulator.builders import (
     sh,
 )
 from tests.emulator.emulators import Emulator
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def test_create_fills_in_the_defaults(batch: BatchClient) -> None:

@@ -23,7 +23,7 @@ from tests.emulator.builders import (
 from tests.emulator.emulators import Emulator
 from tests.emulator.raw_http import VERSION, ask
 from tests.emulator.wire_description import violations
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def preparation(script: str, **options: Any) -> models.BatchJobPreparationTask:

@@ -16,7 +16,7 @@ from tests.emulator.builders import (
     task_options,
     terminate_job,
 )
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 COUNT = 'echo x >>"$AZ_BATCH_NODE_SHARED_DIR/n"; '
 SAY = 'wc -l <"$AZ_BATCH_NODE_SHARED_DIR/n"'

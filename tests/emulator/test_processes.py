@@ -26,7 +26,7 @@ from tests.emulator.builders import (
     terminate_job,
 )
 from tests.emulator.emulators import Emulator, client_of, started
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 FAMILY = sh("sleep 71 & (sleep 71 & sleep 71) & trap '' TERM; sleep 71")
 """A shell with children and grandchildren that does not mind SIGTERM."""

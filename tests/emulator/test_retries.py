@@ -18,7 +18,7 @@ from tests.emulator.builders import (
     sh,
 )
 from tests.emulator.emulators import Emulator
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 COUNT = 'n="$AZ_BATCH_NODE_SHARED_DIR/n"; echo x >>"$n"; '
 """Counts the runs of a task in the node's shared folder, which its retries have in common."""

@@ -25,7 +25,7 @@ from dotenv import dotenv_values
 
 from local_azure.service import LocalAzureError
 from local_azure.stack import LocalAzure
-from tests.processes import Marked, wait_until
+from tests.support.processes import Marked, wait_until
 
 UP = [sys.executable, "-m", "local_azure", "up"]
 Up = Callable[..., subprocess.Popen[str]]

@@ -25,7 +25,7 @@ from tests.emulator.builders import (
     task_options,
 )
 from tests.emulator.emulators import ACCOUNT, Emulator
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def add(

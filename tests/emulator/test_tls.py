@@ -23,7 +23,7 @@ from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from tests.emulator.builders import a_job, new_id
 from tests.emulator.emulators import ACCOUNT, KEY, Emulator, started
-from tests.tokens import token
+from tests.support.tokens import token
 
 
 class Identity:

@@ -22,7 +22,7 @@ from tests.emulator.builders import (
     sh,
 )
 from tests.emulator.emulators import Emulator
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 class _Breaking(BaseHTTPRequestHandler):

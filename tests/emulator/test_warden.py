@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local_azure.guard import Guarded, guard
-from tests.processes import Marked, wait_until
+from tests.support.processes import Marked, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="best effort elsewhere")
 

@@ -10,7 +10,7 @@ from flows.verdict import Word
 from tests.pipeline.conftest import leftovers
 from tests.pipeline.endings import Ending
 from tests.pipeline.phases import KEEP_S, MOST_S, PREFECT, Account, Live, Phase
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 POLICIES: Mapping[str, Mapping[str, str]] = {
     "defaults": {},

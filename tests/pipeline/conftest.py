@@ -29,7 +29,7 @@ from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from tests.pipeline.estates import Left, MakeLeft, lefts
 from tests.pipeline.prefect_server import PrefectServer, stop
-from tests.processes import Marked
+from tests.support.processes import Marked
 
 PROJECT = Path(__file__).resolve().parents[2]
 

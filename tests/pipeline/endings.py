@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.pipeline.phases import BATCH, BLOBS, LIMIT_S, MOST_S, PREFECT, Live, Phase, flow_process
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 # Long enough to reach every phase on a busy machine.
 TIMEOUT_S = 25

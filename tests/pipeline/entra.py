@@ -10,7 +10,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from local_azure.batch.tls import Certificate
-from tests.tokens import token
+from tests.support.tokens import token
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 CLIENT = "66666666-7777-8888-9999-000000000000"

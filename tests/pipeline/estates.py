@@ -21,7 +21,7 @@ from flows.services import Services
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.steps.census import Estate, look_at_run
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 LIMIT_S = 2
 Marks = dict[str, str]

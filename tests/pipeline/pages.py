@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tests.pipeline.prefect_server import PrefectServer, wait_for
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Route

@@ -20,7 +20,7 @@ from local_azure.client import Control
 from tests.pipeline.conftest import leftovers
 from tests.pipeline.prefect_server import PrefectServer, stop
 from tests.pipeline.relay import Relay, refusal
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 LIMIT_S = 4
 KEEP_S = 20

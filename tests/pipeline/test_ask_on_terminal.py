@@ -21,7 +21,7 @@ from flows.steps.leftovers import Kinds, delete_leftovers
 from local_azure.stack import LocalAzure
 from tests.pipeline.conftest import PROJECT, leftovers, mark_for_children
 from tests.pipeline.prefect_server import PrefectServer
-from tests.processes import Marked, wait_until
+from tests.support.processes import Marked, wait_until
 
 CTRL_C = "\x03"
 CONTROL_SEQUENCE = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")

@@ -20,7 +20,7 @@ from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
 from flows.steps.storage import upload_files
 from tests.emulator.builders import a_pool, sh, task_options
 from tests.pipeline.conftest import marked_waste
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
 

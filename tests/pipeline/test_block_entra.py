@@ -31,7 +31,7 @@ from local_azure.azurite import ACCOUNT_NAME, find_node
 from local_azure.batch.tls import Certificate, certificate_in
 from tests.emulator.emulators import ACCOUNT, started
 from tests.pipeline.entra import CLIENT, OBJECT, SECRET, TENANT, Entra
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 BATCH_RESOURCE = "https://batch.core.windows.net/"
 STORAGE_RESOURCE = "https://storage.azure.com"

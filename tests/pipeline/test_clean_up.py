@@ -24,7 +24,7 @@ from local_azure.client import Control
 from tests.pipeline.conftest import leftovers
 from tests.pipeline.estates import LIMIT_S, Left, estate_of, lefts
 from tests.pipeline.watched import wait_for_event
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
 

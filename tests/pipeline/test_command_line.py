@@ -10,7 +10,7 @@ import pytest
 from local_azure.stack import LocalAzure
 from tests.pipeline.conftest import PROJECT, mark_for_children
 from tests.pipeline.prefect_server import PrefectServer
-from tests.processes import Marked
+from tests.support.processes import Marked
 
 SCRIPT = str(PROJECT / "flows" / "top_words.py")
 SAMPLE = str(PROJECT / "data" / "taskdata1.txt")

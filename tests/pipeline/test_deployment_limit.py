@@ -14,7 +14,7 @@ from flows.services import Services
 from local_azure.stack import LocalAzure
 from tests.pipeline.conftest import PROJECT, mark_for_children
 from tests.pipeline.prefect_server import PrefectServer, wait_for
-from tests.processes import Marked, wait_until
+from tests.support.processes import Marked, wait_until
 
 if TYPE_CHECKING:
     from subprocess import Popen

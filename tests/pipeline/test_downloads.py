@@ -22,7 +22,7 @@ from flows.settings import CleanUpPolicy, JobSettings
 from flows.steps.blob_files import fetch
 from flows.steps.downloads import Downloads, log_path
 from flows.work import BlobPlace, Ending, PlannedTask
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

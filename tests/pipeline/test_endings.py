@@ -13,7 +13,7 @@ from local_azure.stack import LocalAzure
 from tests.pipeline.conftest import leftovers, mark_for_children, node_processes
 from tests.pipeline.phases import flow_process
 from tests.pipeline.prefect_server import PrefectServer, stop, wait_for
-from tests.processes import Marked
+from tests.support.processes import Marked
 
 PARAMETERS = {"inputs": ["data/taskdata1.txt"], "job": {"delay_s": 600}}
 

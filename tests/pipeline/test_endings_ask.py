@@ -23,7 +23,7 @@ from flows.runs import Run
 from flows.services import Services
 from flows.settings import CleanUpPolicy, Policy
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 NAMES = {"job": "tw-1-1", "pool": "tw-1-1"}
 in_process = pytest.mark.usefixtures("prefect_harness", "nothing_left")

@@ -19,7 +19,7 @@ from flows.steps.storage import create_containers, upload_files
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from tests.emulator.builders import sh, task_options
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
 

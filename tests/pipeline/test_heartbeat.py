@@ -17,7 +17,7 @@ from flows.runs import HEARTBEAT_BLOB, Run, new_run
 from flows.settings import CleanUpPolicy, JobSettings, Outcome
 from local_azure.stack import LocalAzure
 from tests.pipeline.lines import Line
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 LIMIT_S = 2
 OWNER = UUID(int=0xA)

@@ -25,7 +25,7 @@ from tests.pipeline.estates import (
     estate_of,
     row_of,
 )
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "accounts")
 

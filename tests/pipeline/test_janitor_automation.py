@@ -15,7 +15,7 @@ from flows.settings import CleanUpPolicy, JobSettings
 from local_azure.stack import LocalAzure
 from tests.pipeline.conftest import PROJECT, leftovers, mark_for_children
 from tests.pipeline.prefect_server import PrefectServer, stop, wait_for
-from tests.processes import Marked
+from tests.support.processes import Marked
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

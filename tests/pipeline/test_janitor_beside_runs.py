@@ -25,7 +25,7 @@ from flows.work import Result
 from local_azure.stack import LocalAzure
 from tests.pipeline.conftest import leftovers
 from tests.pipeline.estates import lefts
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "accounts")
 

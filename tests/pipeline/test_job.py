@@ -16,7 +16,7 @@ from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.steps.levels import Levels
 from flows.steps.report import estimate_node_use
 from flows.work import Failure, PlannedTask
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
 

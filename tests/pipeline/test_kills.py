@@ -29,7 +29,7 @@ from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from tests.pipeline.conftest import PROJECT, leftovers
 from tests.pipeline.programs import COUNT, in_its_place
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "accounts")
 

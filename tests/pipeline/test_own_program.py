@@ -20,7 +20,7 @@ from local_azure.stack import LocalAzure
 from tests.pipeline.conftest import PROJECT, mark_for_children
 from tests.pipeline.prefect_server import PrefectServer
 from tests.pipeline.test_reports import newest_artifact
-from tests.processes import Marked
+from tests.support.processes import Marked
 
 SCRIPT = str(PROJECT / "flows" / "top_words.py")
 LINE_STATS = str(PROJECT / "tasks_node" / "line_stats.py")

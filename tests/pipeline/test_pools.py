@@ -21,7 +21,7 @@ from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from tests.emulator.builders import IMAGE, a_pool, pool_options, sh
 from tests.pipeline.conftest import PROJECT
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
 

@@ -19,7 +19,7 @@ from flows.services import Services
 from flows.settings import JobSettings, PoolSettings
 from flows.steps.progress import Progress, on_progress
 from flows.top_words import top_words
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 QUICK = JobSettings(poll_interval_s=0.3, max_task_retry_count=0)
 

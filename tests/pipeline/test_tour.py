@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.clone import free_port, make_clone
 from tests.pipeline.prefect_server import wait_for
-from tests.processes import Marked, wait_until
+from tests.support.clone import free_port, make_clone
+from tests.support.processes import Marked, wait_until
 
 SERVICES = ("local-azure", "server", "worker")
 DEPLOYMENT = "top-words/local"

@@ -23,7 +23,7 @@ from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from tests.emulator.builders import terminate_job
 from tests.pipeline.watched import JOB, POOL, Watched, a_watched, planned
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
 

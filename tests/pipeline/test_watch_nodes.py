@@ -27,7 +27,7 @@ from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from tests.emulator.builders import a_job, sh
 from tests.pipeline.watched import JOB, Watched, a_watched, until_seen, wait_for_event
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
 

@@ -15,10 +15,10 @@ from blocks import environment
 from flows.advice import advice
 from flows.services import Services
 from local_azure.stack import LocalAzure
-from tests.clone import make_clone
 from tests.pipeline.conftest import PROJECT, leftovers, mark_for_children
 from tests.pipeline.prefect_server import PrefectServer
-from tests.processes import Marked
+from tests.support.clone import make_clone
+from tests.support.processes import Marked
 
 PAGE = (PROJECT / "docs" / "azure.md").read_text()
 FENCE = re.compile(r"^```sh *(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

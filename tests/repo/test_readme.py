@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clone import ROOT, free_port, make_clone
-from tests.processes import Marked
+from tests.support.clone import ROOT, free_port, make_clone
+from tests.support.processes import Marked
 
 FENCE = re.compile(r"^```sh *(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What a reader sees on the terminal before going on to the next command.

@@ -7,7 +7,7 @@ import pytest
 
 from local_azure.batch.errors import BatchError
 from local_azure.batch.tokens import verify
-from tests.tokens import AUDIENCE, token
+from tests.support.tokens import AUDIENCE, token
 
 
 @pytest.mark.parametrize("audience", [AUDIENCE, AUDIENCE.rstrip("/"), ["other", AUDIENCE]])
