@@ -17,10 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from flows.errors import BadInput
 from flows.packing import archive_of, manifest_of, place_of
 from flows.runs import Run
 from flows.work import BlobPlace, InputFile, PlannedTask
+from prefect_azure_batch.errors import BadInput
 
 # Larger archives go to a file; several are made at once.
 MOST_IN_MEMORY = 256 * 1024

@@ -20,10 +20,10 @@ from prefect.runtime import flow_run
 from prefect.states import Running
 from pydantic import Field, create_model
 
-from flows.errors import RunLost, ServiceError
 from flows.heartbeat import Heartbeat
 from flows.runs import Run
-from flows.settings import CleanUpPolicy
+from prefect_azure_batch.errors import RunLost, ServiceError
+from prefect_azure_batch.settings import CleanUpPolicy
 
 POLL_S = 2
 TITLE = (

@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from flows.runs import HEARTBEAT_BLOB, Run
 from flows.services import error_code
-from flows.settings import Outcome
+from prefect_azure_batch.settings import Outcome
 
 GONE = frozenset({"BlobNotFound", "ContainerNotFound", "ContainerBeingDeleted", "ResourceNotFound"})
 

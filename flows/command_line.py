@@ -31,11 +31,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from flows.errors import ConfigurationError, PipelineError
 from flows.inputs import find_inputs
 from flows.options import BatchTaskOptions, NodeOptions, SelectionOptions
-from flows.settings import CleanUpPolicy, Policy
 from flows.summary import TOTAL_TITLE, output_rows, table_rows
+from prefect_azure_batch.errors import ConfigurationError, PipelineError
+from prefect_azure_batch.settings import CleanUpPolicy, Policy
 
 if TYPE_CHECKING:
     from flows.work import Result

@@ -7,7 +7,7 @@ it every five minutes; a pool that has one cannot be resized, only given another
 from datetime import UTC, datetime, timedelta
 
 from flows.runs import Run
-from flows.settings import PoolSettings
+from prefect_azure_batch.settings import PoolSettings
 
 # Until then the nodes come and the batch tasks are sent, beside the time that nodes may take.
 SENDING = timedelta(minutes=15)

@@ -19,7 +19,9 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 
 from flows.beats import Beat, Sighting, State, look_at_heartbeat
-from flows.errors import (
+from flows.runs import HEARTBEAT_BLOB, Run
+from flows.services import service_errors
+from prefect_azure_batch.errors import (
     HeartbeatLost,
     RunIsAlive,
     RunIsOver,
@@ -27,9 +29,7 @@ from flows.errors import (
     RunTakenOver,
     ServiceError,
 )
-from flows.runs import HEARTBEAT_BLOB, Run
-from flows.services import service_errors
-from flows.settings import Outcome
+from prefect_azure_batch.settings import Outcome
 
 BEATS_PER_LIMIT = 10
 # Of the 30 s that a cancelled run is given: one write in flight and one more, which connect and

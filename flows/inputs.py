@@ -14,9 +14,9 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from flows.errors import BadInput
-from flows.settings import Selection
 from flows.work import BlobPlace, InputFile
+from prefect_azure_batch.errors import BadInput
+from prefect_azure_batch.settings import Selection
 
 FIRST_BLOCK = 8192
 # A file name has 255 bytes at most, and "-99999" and "_OUTPUT" are still to come.

@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter, Token
 from cyclopts.validators import Number
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
-from flows.settings import JobSettings, PoolSettings, Selection
+from prefect_azure_batch.settings import JobSettings, PoolSettings, Selection
 
 NODES = Group("Nodes", sort_key=2)
 BATCH_TASKS = Group("Batch tasks", sort_key=3)

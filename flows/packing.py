@@ -11,8 +11,8 @@ from math import ceil
 
 from flows.merging import counts_of
 from flows.runs import Run
-from flows.settings import JobSettings, PoolSettings
 from flows.work import BlobPlace, InputFile, NodeFile, PlannedTask
+from prefect_azure_batch.settings import JobSettings, PoolSettings
 
 # Some seconds of counting on one core: little is lost with a node, and little is spent on each
 # batch task's own second.

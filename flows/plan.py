@@ -12,8 +12,8 @@ from flows.markup import table
 from flows.packing import is_split, is_too_large
 from flows.runs import Run
 from flows.sas import CLOCK_SKEW
-from flows.settings import JobSettings, PoolSettings
 from flows.work import InputFile, PlannedTask
+from prefect_azure_batch.settings import JobSettings, PoolSettings
 
 
 @dataclass(frozen=True, slots=True)

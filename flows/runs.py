@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from flows.errors import ConfigurationError
-from flows.settings import CleanUpPolicy, JobSettings, Settings
+from prefect_azure_batch.errors import ConfigurationError
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Settings
 
 MARK = "batch-top-words"
 PREFIX = "tw-"

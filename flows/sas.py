@@ -13,9 +13,9 @@ from azure.storage.blob import (
     generate_container_sas,
 )
 
-from flows.errors import ConfigurationError
 from flows.runs import Run
 from flows.work import BlobPlace
+from prefect_azure_batch.errors import ConfigurationError
 
 # Clocks of this machine, the service and the nodes may differ by some minutes.
 CLOCK_SKEW = timedelta(minutes=5)

@@ -23,7 +23,7 @@ from prefect.utilities.annotations import quote
 from blocks import AzureBatchCredentials, AzureStorageCredentials
 from blocks.connection import error_code as error_code  # noqa: PLC0414 - the steps have it from here
 from blocks.loading import plain_message
-from flows.errors import SIGNATURE, ConfigurationError, ServiceError, without_sas
+from prefect_azure_batch.errors import SIGNATURE, ConfigurationError, ServiceError, without_sas
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -27,20 +27,12 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.clean_up import clean_up_after, cleaned_up
 from flows.events import give_up_soon
 from flows.heartbeat import Heartbeat
 from flows.output_files import list_outputs, read_result
 from flows.phases import Phases
 from flows.runs import Run, new_run, run_id_of
 from flows.services import Services, open_services
-from flows.settings import (
-    DEFAULT_NUM_WORDS,
-    CleanUpPolicy,
-    JobSettings,
-    PoolSettings,
-    Selection,
-)
 from flows.steps.attempt import attempts, find_run
 from flows.steps.failures import failure_error, report_failures
 from flows.steps.job import create_job
@@ -52,6 +44,14 @@ from flows.steps.report import estimate_node_use, publish_results
 from flows.steps.storage import check_storage, create_containers, upload_files
 from flows.summary import Summary
 from flows.work import Failure, InputFile, PlannedTask, Result
+from prefect_azure_batch.clean_up import clean_up_after, cleaned_up
+from prefect_azure_batch.settings import (
+    DEFAULT_NUM_WORDS,
+    CleanUpPolicy,
+    JobSettings,
+    PoolSettings,
+    Selection,
+)
 
 DEFAULT_POOL = PoolSettings()
 DEFAULT_JOB = JobSettings()

@@ -10,13 +10,18 @@ from azure.batch.models import BatchTaskCreateResult, BatchTaskGroup
 from prefect.logging import get_run_logger
 
 from flows import specs
-from flows.errors import BatchTasksRefused, BatchTaskTooLarge, ServiceError, SubmissionTimedOut
 from flows.parallel import TURN_S
 from flows.runs import Run
 from flows.sas import read_url, write_url
 from flows.services import Outage, Services, lowered, service_errors, step
-from flows.settings import JobSettings
 from flows.work import PlannedTask
+from prefect_azure_batch.errors import (
+    BatchTasksRefused,
+    BatchTaskTooLarge,
+    ServiceError,
+    SubmissionTimedOut,
+)
+from prefect_azure_batch.settings import JobSettings
 
 # More than a megabyte in all, or too many resource files for one batch task.
 TOO_LARGE = frozenset({"RequestBodyTooLarge", "RequestEntityTooLarge"})

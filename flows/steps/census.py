@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from flows.beats import ServiceClock, Sighting, look_at_heartbeat
 from flows.runs import MARK, PREFIX, Run, new_run
 from flows.services import Services, lowered, step
-from flows.settings import CleanUpPolicy, JobSettings
 from flows.steps.leftovers import Kinds
 from flows.verdict import Evidence, Verdict, Word, judge, read_marks
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 
 RUN_ID = re.compile("[0-9a-f]{32}")
 NOTHING = Kinds(containers=False, job=False, pool=False)

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from azure.batch import BatchClient
 from azure.batch.models import BatchTask, BatchTaskCounts, BatchTaskExecutionInfo
 
-from flows.errors import without_sas
 from flows.events import VISIBLE, Announcer
 from flows.services import lowered
 from flows.steps.changes import Changes
 from flows.work import Ending, PlannedTask
+from prefect_azure_batch.errors import without_sas
 
 FIELDS = ["id", "state", "stateTransitionTime", "executionInfo", "nodeInfo"]
 COMPLETED = "state eq 'completed'"

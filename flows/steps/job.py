@@ -7,13 +7,13 @@ from azure.batch.models import BatchAllTasksCompleteMode, BatchJobUpdateOptions
 from azure.core.exceptions import ResourceExistsError
 
 from flows import specs
-from flows.errors import NotOwned
 from flows.events import Announcer
 from flows.runs import Run
 from flows.sas import read_url, write_url
 from flows.services import Services, error_code, lowered, step
-from flows.settings import JobSettings
 from flows.steps.storage import program_blobs
+from prefect_azure_batch.errors import NotOwned
+from prefect_azure_batch.settings import JobSettings
 
 SHORTEST_S = 60
 ENDED = frozenset({"JobCompleted", "JobBeingTerminated"})

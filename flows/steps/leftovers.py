@@ -12,10 +12,10 @@ from azure.batch.models import BatchJob, BatchPool
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 
-from flows.errors import CleanUpIncomplete, ServiceError
 from flows.parallel import in_parallel
 from flows.runs import Run
 from flows.services import Outage, Services, error_code, lowered, service_errors
+from prefect_azure_batch.errors import CleanUpIncomplete, ServiceError
 
 FIRST_INTERVAL_S = 0.1
 LONGEST_INTERVAL_S = 5.0

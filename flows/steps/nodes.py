@@ -14,7 +14,11 @@ from azure.core.exceptions import AzureError
 from prefect.logging import get_run_logger
 
 from flows.dead_man import asks_for_fixed_nodes
-from flows.errors import (
+from flows.events import VISIBLE, Announcer
+from flows.runs import Run
+from flows.services import error_code, lowered
+from flows.steps.changes import Changes
+from prefect_azure_batch.errors import (
     NodeUnusable,
     NothingRuns,
     PoolError,
@@ -23,10 +27,6 @@ from flows.errors import (
     last_lines,
     without_sas,
 )
-from flows.events import VISIBLE, Announcer
-from flows.runs import Run
-from flows.services import error_code, lowered
-from flows.steps.changes import Changes
 
 READY = frozenset({"idle", "running"})
 # What becomes ready without anybody doing anything, as a rule.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flows.errors import ConfigurationError
+from prefect_azure_batch.errors import ConfigurationError
 
 
 def prepare_output_dir(output_dir: str) -> Path:

@@ -11,7 +11,6 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from flows.archives import uploads_of
-from flows.errors import BadInput, ConfigurationError
 from flows.inputs import (
     BLOB_SCHEME,
     FIRST_BLOCK,
@@ -29,9 +28,10 @@ from flows.plan import Plan, make_plan
 from flows.runs import Run
 from flows.sas import write_url
 from flows.services import Services, error_code, step
-from flows.settings import DEFAULT_NUM_WORDS, JobSettings, PoolSettings, Selection
 from flows.steps.storage import program_files
 from flows.work import BlobPlace, InputFile
+from prefect_azure_batch.errors import BadInput, ConfigurationError
+from prefect_azure_batch.settings import DEFAULT_NUM_WORDS, JobSettings, PoolSettings, Selection
 
 ARTIFACT_KEY = "plan"
 # Reading the beginning of every blob would be a call for each.

@@ -7,7 +7,6 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.runs import Run
 from flows.services import Services, error_code, step
-from flows.settings import PoolSettings
 from flows.summary import (
     NodeUse,
     Summary,
@@ -18,6 +17,7 @@ from flows.summary import (
     write_csv,
     write_json,
 )
+from prefect_azure_batch.settings import PoolSettings
 
 TABLE_KEY = "top-words"
 OUTPUTS_KEY = "outputs"

@@ -12,11 +12,11 @@ from pathlib import Path
 from azure.core.exceptions import ResourceNotFoundError
 from prefect.logging import get_run_logger
 
-from flows.errors import ConfigurationError
 from flows.parallel import in_parallel
 from flows.runs import Run
 from flows.services import Services, error_code
 from flows.work import BlobPlace, InputFile, PlannedTask
+from prefect_azure_batch.errors import ConfigurationError
 
 RECIPE_BLOB = "recipe.json"
 LOGS = "logs/"

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from flows.errors import BatchTasksFailed
-from flows.janitor import Report, janitor
 from flows.runs import Run
 from flows.services import Services
-from flows.settings import PoolSettings
 from flows.top_words import top_words
+from prefect_azure_batch.errors import BatchTasksFailed
+from prefect_azure_batch.janitor import Report, janitor
+from prefect_azure_batch.settings import PoolSettings
 from tests.azure.conftest import left_of, runs
 from tests.pipeline.test_top_words import SAMPLES, count_words
 

@@ -20,13 +20,13 @@ from blocks import AzureBatchCredentials, AzureStorageCredentials
 from flows.beats import State, look_at_heartbeat
 from flows.runs import Run, new_run, run_id_of
 from flows.services import Services
-from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.steps.job import create_job
 from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.steps.pool import check_image, create_pool
 from flows.steps.storage import create_containers, upload_files
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from tests.pipeline.estates import Left, MakeLeft, lefts
 from tests.pipeline.prefect_server import PrefectServer, stop
 from tests.support.processes import Marked

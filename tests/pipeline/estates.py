@@ -15,12 +15,12 @@ from azure.batch.models import (
 from flows import specs
 from flows.beats import look_at_heartbeat
 from flows.heartbeat import Heartbeat
-from flows.janitor import Report, Row
 from flows.runs import EVERY_ATTEMPT, Run, new_run
 from flows.services import Services
-from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.steps.census import Estate, look_at_run
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
+from prefect_azure_batch.janitor import Report, Row
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from tests.support.processes import wait_until
 
 LIMIT_S = 2

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from prefect.exceptions import ParameterTypeError
 
-from flows.errors import (
+from flows.top_words import top_words
+from prefect_azure_batch.errors import (
     BadInput,
     BatchTasksFailed,
     ConfigurationError,
@@ -21,8 +22,7 @@ from flows.errors import (
     ServiceError,
     StartTaskFailed,
 )
-from flows.settings import JobSettings, PoolSettings
-from flows.top_words import top_words
+from prefect_azure_batch.settings import JobSettings, PoolSettings
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "accounts")
 

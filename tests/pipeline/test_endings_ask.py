@@ -15,14 +15,14 @@ from prefect.client.schemas.objects import State as PrefectState
 from prefect.flow_runs import resume_flow_run
 
 from flows.beats import State, look_at_heartbeat
-from flows.clean_up import cleaned_up
 from flows.command_line import app, ask_on_terminal
-from flows.errors import ConfigurationError
 from flows.heartbeat import Heartbeat
 from flows.runs import Run
 from flows.services import Services
-from flows.settings import CleanUpPolicy, Policy
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
+from prefect_azure_batch.clean_up import cleaned_up
+from prefect_azure_batch.errors import ConfigurationError
+from prefect_azure_batch.settings import CleanUpPolicy, Policy
 from tests.support.processes import wait_until
 
 NAMES = {"job": "tw-1-1", "pool": "tw-1-1"}

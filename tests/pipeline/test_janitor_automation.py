@@ -11,8 +11,8 @@ import pytest
 from flows.beats import look_at_heartbeat
 from flows.runs import new_run
 from flows.services import Services
-from flows.settings import CleanUpPolicy, JobSettings
 from local_azure.stack import LocalAzure
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.pipeline.conftest import PROJECT, leftovers, mark_for_children
 from tests.pipeline.prefect_server import PrefectServer, stop, wait_for
 from tests.support.processes import Marked

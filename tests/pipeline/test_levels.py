@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from flows import merging
-from flows.errors import BatchTasksFailed, OutputMissing
-from flows.settings import JobSettings, PoolSettings
 from flows.top_words import top_words
+from prefect_azure_batch.errors import BatchTasksFailed, OutputMissing
+from prefect_azure_batch.settings import JobSettings, PoolSettings
 from tests.pipeline.conftest import PROJECT
 from tests.pipeline.programs import COUNT, in_its_place
 

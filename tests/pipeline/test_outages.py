@@ -7,15 +7,15 @@ from os import environ
 import pytest
 
 from blocks import AzureBatchCredentials
-from flows.errors import ServiceError
 from flows.runs import Run
 from flows.services import Services
-from flows.settings import JobSettings, PoolSettings
 from flows.steps.job import end_job_with_last_task
 from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.steps.monitor import wait_for_batch_tasks
 from flows.steps.pool import check_image
 from local_azure.stack import LocalAzure
+from prefect_azure_batch.errors import ServiceError
+from prefect_azure_batch.settings import JobSettings, PoolSettings
 from tests.pipeline.relay import Relay, refusal
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from flows.errors import BatchTasksFailed
 from flows.services import Services
-from flows.settings import JobSettings
 from flows.top_words import top_words
 from flows.work import Result
 from local_azure.stack import LocalAzure
+from prefect_azure_batch.errors import BatchTasksFailed
+from prefect_azure_batch.settings import JobSettings
 from tests.pipeline.conftest import PROJECT, mark_for_children
 from tests.pipeline.prefect_server import PrefectServer
 from tests.pipeline.test_reports import newest_artifact

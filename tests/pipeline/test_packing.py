@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flows.services import Services
-from flows.settings import CleanUpPolicy, JobSettings, Policy
 from flows.top_words import top_words
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Policy
 from tests.pipeline.test_preflight import contents_and_removal
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")

@@ -10,15 +10,15 @@ from uuid import uuid4
 import pytest
 from azure.batch.models import BatchStartTask, VirtualMachineConfiguration
 
-from flows.errors import ConfigurationError, ServiceError
 from flows.runs import Run, new_run
 from flows.services import Services
-from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.steps.job import create_job
 from flows.steps.pool import check_existing_pool, create_pool
 from flows.top_words import top_words
 from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
+from prefect_azure_batch.errors import ConfigurationError, ServiceError
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from tests.emulator.builders import IMAGE, a_pool, pool_options, sh
 from tests.pipeline.conftest import PROJECT
 from tests.support.processes import wait_until

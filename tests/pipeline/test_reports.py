@@ -14,11 +14,11 @@ from prefect.client.schemas.filters import (
     TaskRunFilterName,
 )
 
-from flows.errors import BatchTaskError, BatchTasksFailed, PoolError, ServiceError
 from flows.services import Services
-from flows.settings import JobSettings, PoolSettings
 from flows.steps.progress import Progress, on_progress
 from flows.top_words import top_words
+from prefect_azure_batch.errors import BatchTaskError, BatchTasksFailed, PoolError, ServiceError
+from prefect_azure_batch.settings import JobSettings, PoolSettings
 from tests.support.processes import wait_until
 
 QUICK = JobSettings(poll_interval_s=0.3, max_task_retry_count=0)

@@ -8,12 +8,10 @@ import pytest
 from azure.batch.models import BatchJobUpdateOptions, BatchMetadataItem, BatchPoolUpdateOptions
 
 from blocks import AzureStorageCredentials
-from flows.errors import NotOwned, ServiceError
 from flows.inputs import find_inputs
 from flows.packing import plan_batch_tasks
 from flows.runs import Run, new_run
 from flows.services import Services, step
-from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.steps.batch_tasks import add_batch_tasks
 from flows.steps.downloads import Downloads, finish_downloads
 from flows.steps.job import create_job, end_job_with_last_task
@@ -22,6 +20,8 @@ from flows.steps.monitor import wait_for_batch_tasks
 from flows.steps.pool import check_image, create_pool
 from flows.steps.storage import check_storage, create_containers, upload_files
 from flows.work import InputFile
+from prefect_azure_batch.errors import NotOwned, ServiceError
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
 

@@ -8,15 +8,20 @@ from uuid import uuid4
 import pytest
 
 from blocks import AzureBatchCredentials
-from flows.errors import BatchTasksRefused, BatchTaskTooLarge, ServiceError, SubmissionTimedOut
 from flows.runs import Run, new_run
 from flows.services import Services
-from flows.settings import CleanUpPolicy, JobSettings
 from flows.steps.batch_tasks import add_batch_tasks
 from flows.work import BlobPlace, NodeFile, PlannedTask
 from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
+from prefect_azure_batch.errors import (
+    BatchTasksRefused,
+    BatchTaskTooLarge,
+    ServiceError,
+    SubmissionTimedOut,
+)
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.emulator.builders import a_job, a_pool
 from tests.pipeline.relay import Relay, reply
 

@@ -9,9 +9,9 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-from flows.settings import JobSettings, PoolSettings
 from flows.top_words import top_words
 from flows.work import WordCounts
+from prefect_azure_batch.settings import JobSettings, PoolSettings
 from tests.pipeline.conftest import PROJECT
 
 SAMPLES = sorted((PROJECT / "data").glob("taskdata*.txt"))

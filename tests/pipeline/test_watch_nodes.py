@@ -11,7 +11,11 @@ from azure.batch.models import (
 )
 
 from flows.dead_man import while_needed
-from flows.errors import (
+from flows.runs import new_run
+from flows.services import Services
+from local_azure.batch.faults import Kind, Rule
+from local_azure.client import Control
+from prefect_azure_batch.errors import (
     NodesNotReady,
     NodeUnusable,
     NothingRuns,
@@ -20,11 +24,7 @@ from flows.errors import (
     ServiceError,
     StartTaskFailed,
 )
-from flows.runs import new_run
-from flows.services import Services
-from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
-from local_azure.batch.faults import Kind, Rule
-from local_azure.client import Control
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from tests.emulator.builders import a_job, sh
 from tests.pipeline.watched import JOB, Watched, a_watched, until_seen, wait_for_event
 from tests.support.processes import wait_until

@@ -14,10 +14,10 @@ from prefect.events.schemas.events import Event
 
 from flows.runs import Run, new_run
 from flows.services import Services
-from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.steps.monitor import wait_for_batch_tasks
 from flows.steps.progress import Progress, on_progress
 from flows.work import Ending, PlannedTask
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from tests.emulator.builders import a_job, pool_options, sh, task_options
 from tests.support.processes import wait_until
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from prefect import Flow
 
-from flows.janitor import janitor
 from flows.top_words import top_words
+from prefect_azure_batch.janitor import janitor
 
 PROJECT = Path(__file__).resolve().parents[2]
 TEXT = (PROJECT / "prefect.yaml").read_text()

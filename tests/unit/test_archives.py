@@ -19,12 +19,12 @@ from flows.archives import (
     readable_size,
     uploads_of,
 )
-from flows.errors import BadInput
 from flows.inputs import find_inputs
 from flows.packing import plan_batch_tasks
 from flows.runs import Run, new_run
-from flows.settings import CleanUpPolicy, JobSettings
 from flows.work import BlobPlace, InputFile
+from prefect_azure_batch.errors import BadInput
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 
 PROGRAM = Path(__file__).resolve().parents[2] / "tasks_node" / "top_words.py"
 PLACE = BlobPlace("inputs", "bundle0.tar")

@@ -13,10 +13,10 @@ from flows.dead_man import (
     while_needed,
 )
 from flows.runs import new_run
-from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.specs import capped_formula
 from local_azure.batch.formula import Scope, parse
 from local_azure.batch.history import Samples
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 METRICS = frozenset({"$PendingTasks"})
 BEGAN = datetime(2026, 11, 22, 12, tzinfo=UTC)

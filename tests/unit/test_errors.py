@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows import errors
-from flows.advice import ADVICE
+from prefect_azure_batch import errors
+from prefect_azure_batch.advice import ADVICE
 
 EXAMPLES = [
     errors.ConfigurationError("wrong"),

@@ -7,9 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from flows.errors import BatchTasksFailed, OutputMissing
 from flows.runs import new_run
-from flows.settings import CleanUpPolicy, JobSettings
 from flows.steps.downloads import log_path
 from flows.steps.failures import (
     by_cause,
@@ -20,6 +18,8 @@ from flows.steps.failures import (
     write_failures,
 )
 from flows.work import Ending, Failure
+from prefect_azure_batch.errors import BatchTasksFailed, OutputMissing
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 
 RUN = new_run(UUID(int=1), 1, JobSettings(), CleanUpPolicy(), 0)
 ENDING = Ending(

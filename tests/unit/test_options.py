@@ -11,9 +11,9 @@ from flows.command_line import (
     NO_SELECTION,
     checked_settings,
 )
-from flows.errors import ConfigurationError
 from flows.options import BatchTaskOptions, NodeOptions, SelectionOptions
-from flows.settings import JobSettings, PoolSettings, Selection
+from prefect_azure_batch.errors import ConfigurationError
+from prefect_azure_batch.settings import JobSettings, PoolSettings, Selection
 
 
 def parsed(*arguments: str) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.errors import OutputUnreadable
 from flows.output_files import list_outputs, read_result, read_words
 from flows.work import InputFile, Output, PlannedTask
+from prefect_azure_batch.errors import OutputUnreadable
 
 RULE = "-" * 30
 

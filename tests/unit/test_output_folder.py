@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.errors import ConfigurationError
 from flows.steps.outputs import prepare_output_dir
+from prefect_azure_batch.errors import ConfigurationError
 
 
 def test_folder_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from flows.own_program import output_names, plan_own_program, program_commands
 from flows.runs import new_run
-from flows.settings import CleanUpPolicy, JobSettings
 from flows.specs import shell_command
 from flows.work import BlobPlace, InputFile, NodeFile
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 
 RUN = new_run(UUID(int=0xABC), 1, JobSettings(), CleanUpPolicy())
 AWKWARD = ["", "a b", "it's", '"', "$HOME", "$(touch x)", "`touch x`", "a\nb\n", "-n", "\\", "*"]

@@ -12,8 +12,8 @@ from flows.packing import (
     plan_batch_tasks,
 )
 from flows.runs import Run, new_run
-from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.work import BlobPlace, InputFile, NodeFile, PlannedTask
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 A_FILE = InputFile("a.txt", 1)
 AUTO = JobSettings(files_per_batch_task="auto")

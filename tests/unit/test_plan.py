@@ -10,8 +10,8 @@ from flows.packing import plan_batch_tasks
 from flows.plan import Plan, make_plan
 from flows.runs import new_run
 from flows.sas import CLOCK_SKEW
-from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.work import BlobPlace, InputFile
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 MEBIBYTE = 1024**2
 RUN = new_run(UUID(int=0xABC), 0, JobSettings(), CleanUpPolicy())

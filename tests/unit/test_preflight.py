@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.errors import ConfigurationError
-from flows.settings import JobSettings
 from flows.steps.preflight import check_accelerator, check_program
 from flows.steps.storage import check_clock
+from prefect_azure_batch.errors import ConfigurationError
+from prefect_azure_batch.settings import JobSettings
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 X86_64 = b"\x7fELF" + bytes(14) + b"\x3e\x00"

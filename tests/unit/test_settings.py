@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from flows.settings import CleanUpPolicy, JobSettings, Outcome, Policy, PoolSettings
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Outcome, Policy, PoolSettings
 
 MODELS = [PoolSettings, JobSettings, CleanUpPolicy]
 

@@ -18,8 +18,8 @@ from azure.batch.models import (
 
 from flows import specs
 from flows.runs import Run, new_run
-from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.work import BlobPlace, NodeFile, PlannedTask
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 PROGRAM = PurePath("folder/top_words.py")
 PROGRAMS = [

@@ -10,9 +10,9 @@ from flows.merging import plan_levels
 from flows.own_program import plan_own_program
 from flows.packing import plan_batch_tasks
 from flows.runs import new_run
-from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.steps.stale import recipe_of, stale_tasks
 from flows.work import BlobPlace, InputFile, PlannedTask
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 MEBIBYTE = 1024**2
 RUN = new_run(UUID(int=0xABC), 0, JobSettings(), CleanUpPolicy())

@@ -3,7 +3,7 @@
 import httpx
 
 from flows.command_line import told
-from flows.errors import PipelineError
+from prefect_azure_batch.errors import PipelineError
 
 
 def test_error_with_its_notes() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.errors import OutputDamaged
 from flows.unpacking import ExitRecord, unpack
+from prefect_azure_batch.errors import OutputDamaged
 
 INPUTS = ("a.txt", "b.txt")
 

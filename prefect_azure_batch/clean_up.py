@@ -22,7 +22,13 @@ from prefect.logging.loggers import flow_run_logger
 
 from flows.ask import ask
 from flows.beats import State as BeatState
-from flows.errors import (
+from flows.events import Announcer
+from flows.heartbeat import Heartbeat
+from flows.runs import EVERY_ATTEMPT, Run, new_run, run_id_of
+from flows.services import Services, open_services, step
+from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers, start_deletions
+from flows.steps.pool import take_nodes_away
+from prefect_azure_batch.errors import (
     HeartbeatLost,
     PipelineError,
     RunIsAlive,
@@ -30,13 +36,7 @@ from flows.errors import (
     RunTakenOver,
     ServiceError,
 )
-from flows.events import Announcer
-from flows.heartbeat import Heartbeat
-from flows.runs import EVERY_ATTEMPT, Run, new_run, run_id_of
-from flows.services import Services, open_services, step
-from flows.settings import CleanUpPolicy, JobSettings, Outcome
-from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers, start_deletions
-from flows.steps.pool import take_nodes_away
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Outcome
 
 # A cancelled flow is killed after 30 s: then deletions must have been started, and the hook waits.
 CANCELLED_TIMEOUT_S = 15

@@ -34,7 +34,7 @@ PipelineError
 import re
 from collections.abc import Mapping, Sequence
 
-from flows.advice import advice
+from prefect_azure_batch.advice import advice
 
 STDERR_LINES = 20
 MOST_NAMES = 10

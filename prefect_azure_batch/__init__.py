@@ -1,0 +1,1 @@
+"""Many inputs through one workload on Azure Batch: watched, resumable, nothing left behind."""
