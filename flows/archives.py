@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from flows.packing import archive_of, manifest_of, place_of
-from flows.runs import Run
-from flows.work import BlobPlace, InputFile, PlannedTask
 from prefect_azure_batch.errors import BadInput
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import BlobPlace, InputFile, PlannedTask
 
 # Larger archives go to a file; several are made at once.
 MOST_IN_MEMORY = 256 * 1024

@@ -21,8 +21,8 @@ from prefect.states import Running
 from pydantic import Field, create_model
 
 from flows.heartbeat import Heartbeat
-from flows.runs import Run
 from prefect_azure_batch.errors import RunLost, ServiceError
+from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.settings import CleanUpPolicy
 
 POLL_S = 2

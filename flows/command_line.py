@@ -38,7 +38,7 @@ from prefect_azure_batch.errors import ConfigurationError, PipelineError
 from prefect_azure_batch.settings import CleanUpPolicy, Policy
 
 if TYPE_CHECKING:
-    from flows.work import Result
+    from prefect_azure_batch.model.tasks import Result
 
 PREFECT_DEFAULTS = {
     # A cold start of Prefect's own server takes 20 s and more.

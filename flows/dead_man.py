@@ -6,7 +6,7 @@ it every five minutes; a pool that has one cannot be resized, only given another
 
 from datetime import UTC, datetime, timedelta
 
-from flows.runs import Run
+from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.settings import PoolSettings
 
 # Until then the nodes come and the batch tasks are sent, beside the time that nodes may take.

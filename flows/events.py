@@ -13,8 +13,8 @@ from prefect.events.worker import EventsWorker, emit_events_to_cloud
 from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_API_URL
 
-from flows.runs import Run
-from flows.work import Ending, PlannedTask
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import Ending, PlannedTask
 
 # So many batch tasks and nodes are shown one by one; more would drown the rest.
 VISIBLE = 48

@@ -14,8 +14,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from flows.work import BlobPlace, InputFile
 from prefect_azure_batch.errors import BadInput
+from prefect_azure_batch.model.tasks import BlobPlace, InputFile
 from prefect_azure_batch.settings import Selection
 
 FIRST_BLOCK = 8192

@@ -8,8 +8,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from flows.runs import Run
-from flows.work import TOTAL_NAME, BlobPlace, NodeFile, PlannedTask, output_name_of
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import (
+    TOTAL_NAME,
+    BlobPlace,
+    NodeFile,
+    PlannedTask,
+    output_name_of,
+)
 
 # Each counts file is a URL of half a kilobyte in a request, and a tenth of a second of merging.
 FAN_IN = 100

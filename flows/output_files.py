@@ -9,8 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from flows.work import TOTAL_NAME, InputFile, Output, PlannedTask, Result, WordCounts
 from prefect_azure_batch.errors import OutputUnreadable
+from prefect_azure_batch.model.tasks import (
+    TOTAL_NAME,
+    InputFile,
+    Output,
+    PlannedTask,
+    Result,
+    WordCounts,
+)
 
 
 def read_result(folder: Path, inputs: Sequence[InputFile], *, has_total: bool) -> Result:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from flows.inputs import distinct_names
 from flows.packing import place_of
-from flows.runs import Run
-from flows.work import InputFile, NodeFile, PlannedTask, output_name_of
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import InputFile, NodeFile, PlannedTask, output_name_of
 from prefect_azure_batch.settings import JobSettings
 
 # Apart from what the program itself puts into its working directory.

@@ -10,8 +10,8 @@ from itertools import groupby
 from math import ceil
 
 from flows.merging import counts_of
-from flows.runs import Run
-from flows.work import BlobPlace, InputFile, NodeFile, PlannedTask
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import BlobPlace, InputFile, NodeFile, PlannedTask
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 
 # Some seconds of counting on one core: little is lost with a node, and little is spent on each

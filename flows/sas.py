@@ -13,9 +13,9 @@ from azure.storage.blob import (
     generate_container_sas,
 )
 
-from flows.runs import Run
-from flows.work import BlobPlace
 from prefect_azure_batch.errors import ConfigurationError
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import BlobPlace
 
 # Clocks of this machine, the service and the nodes may differ by some minutes.
 CLOCK_SKEW = timedelta(minutes=5)

@@ -32,8 +32,8 @@ from azure.batch.models import (
 )
 
 from flows.own_program import UPLOADED, program_commands
-from flows.runs import Run
-from flows.work import BlobPlace, NodeFile, PlannedTask
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import BlobPlace, NodeFile, PlannedTask
 from prefect_azure_batch.settings import JobSettings, PoolSettings, minutes_at_least
 
 UrlOf = Callable[[BlobPlace], str]

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TextIO
 
 from flows.markup import table
-from flows.work import Output, Result, WordCounts
+from prefect_azure_batch.model.tasks import Output, Result, WordCounts
 
 BLOCKS = "▏▎▍▌▋▊▉█"
 BAR_WIDTH = 20

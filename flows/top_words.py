@@ -31,7 +31,6 @@ from flows.events import give_up_soon
 from flows.heartbeat import Heartbeat
 from flows.output_files import list_outputs, read_result
 from flows.phases import Phases
-from flows.runs import Run, new_run, run_id_of
 from flows.services import Services, open_services
 from flows.steps.attempt import attempts, find_run
 from flows.steps.failures import failure_error, report_failures
@@ -43,8 +42,9 @@ from flows.steps.preflight import check_program, gather_inputs, plan_run
 from flows.steps.report import estimate_node_use, publish_results
 from flows.steps.storage import check_storage, create_containers, upload_files
 from flows.summary import Summary
-from flows.work import Failure, InputFile, PlannedTask, Result
 from prefect_azure_batch.clean_up import clean_up_after, cleaned_up
+from prefect_azure_batch.model.run import Run, new_run, run_id_of
+from prefect_azure_batch.model.tasks import Failure, InputFile, PlannedTask, Result
 from prefect_azure_batch.settings import (
     DEFAULT_NUM_WORDS,
     CleanUpPolicy,

@@ -8,8 +8,8 @@ from pathlib import Path
 from shutil import copyfileobj
 from typing import IO
 
-from flows.work import output_name_of
 from prefect_azure_batch.errors import OutputDamaged, without_sas
+from prefect_azure_batch.model.tasks import output_name_of
 
 # A record has some hundred bytes; a bundle, some thousand inputs at most.
 MOST_RECORD_BYTES = 64 * 1024**2

@@ -11,16 +11,16 @@ from prefect.logging import get_run_logger
 
 from flows import specs
 from flows.parallel import TURN_S
-from flows.runs import Run
 from flows.sas import read_url, write_url
 from flows.services import Outage, Services, lowered, service_errors, step
-from flows.work import PlannedTask
 from prefect_azure_batch.errors import (
     BatchTasksRefused,
     BatchTaskTooLarge,
     ServiceError,
     SubmissionTimedOut,
 )
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import PlannedTask
 from prefect_azure_batch.settings import JobSettings
 
 # More than a megabyte in all, or too many resource files for one batch task.

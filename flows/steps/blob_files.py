@@ -8,8 +8,8 @@ from azure.core.exceptions import DecodeError, HttpResponseError
 from azure.storage.blob import BlobClient, BlobProperties
 
 from flows.services import Outage, Services, error_code, service_errors
-from flows.work import BlobPlace
 from prefect_azure_batch.errors import ServiceError
+from prefect_azure_batch.model.tasks import BlobPlace
 
 READS = 3
 FIRST_DELAY_S = 0.5

@@ -18,13 +18,13 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from flows.parallel import NUM_THREADS
-from flows.runs import Run
 from flows.services import Services, step
 from flows.specs import log_folder
 from flows.steps.blob_files import fetch
 from flows.unpacking import ExitRecord, unpack
-from flows.work import BlobPlace, Ending, Failure, PlannedTask, output_name_of
 from prefect_azure_batch.errors import ConfigurationError, OutputDamaged, ServiceError, without_sas
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import BlobPlace, Ending, Failure, PlannedTask, output_name_of
 
 STREAMS = ("stdout.txt", "stderr.txt")
 # An archive passes through memory, and what unpacking takes is processor time.

@@ -8,8 +8,8 @@ from azure.batch.models import BatchTask, BatchTaskCounts, BatchTaskExecutionInf
 from flows.events import VISIBLE, Announcer
 from flows.services import lowered
 from flows.steps.changes import Changes
-from flows.work import Ending, PlannedTask
 from prefect_azure_batch.errors import without_sas
+from prefect_azure_batch.model.tasks import Ending, PlannedTask
 
 FIELDS = ["id", "state", "stateTransitionTime", "executionInfo", "nodeInfo"]
 COMPLETED = "state eq 'completed'"

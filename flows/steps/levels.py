@@ -8,7 +8,6 @@ from prefect.logging import get_run_logger
 
 from flows.events import VISIBLE
 from flows.phases import Phases
-from flows.runs import Run
 from flows.services import Services
 from flows.steps.attempt import verified_outputs
 from flows.steps.batch_tasks import add_batch_tasks
@@ -22,8 +21,9 @@ from flows.steps.failures import (
 )
 from flows.steps.job import ENDED, end_job_with_last_task, has_ended_by_itself
 from flows.steps.monitor import wait_for_batch_tasks
-from flows.work import Failure, PlannedTask
 from prefect_azure_batch.errors import BatchTaskError, PipelineError, PoolError, ServiceError
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import Failure, PlannedTask
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 
 NUM_TOLD = 3

@@ -13,13 +13,11 @@ from azure.batch.models import BatchJob, BatchTaskCounts
 from prefect.logging import get_run_logger
 
 from flows.events import Announcer
-from flows.runs import Run
 from flows.services import Outage, Services, lowered, service_errors, step
 from flows.steps.endings import Endings, OnEnded
 from flows.steps.nodes import PoolWatch
 from flows.steps.preparation import failed_preparations
 from flows.steps.progress import Artifact, Progress, Reporter
-from flows.work import Ending, PlannedTask
 from prefect_azure_batch.errors import (
     BatchTasksTimedOut,
     JobEnded,
@@ -27,6 +25,8 @@ from prefect_azure_batch.errors import (
     NothingRuns,
     ServiceError,
 )
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import Ending, PlannedTask
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 
 FIRST_INTERVAL_S = 0.1

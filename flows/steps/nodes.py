@@ -15,7 +15,6 @@ from prefect.logging import get_run_logger
 
 from flows.dead_man import asks_for_fixed_nodes
 from flows.events import VISIBLE, Announcer
-from flows.runs import Run
 from flows.services import error_code, lowered
 from flows.steps.changes import Changes
 from prefect_azure_batch.errors import (
@@ -27,6 +26,7 @@ from prefect_azure_batch.errors import (
     last_lines,
     without_sas,
 )
+from prefect_azure_batch.model.run import Run
 
 READY = frozenset({"idle", "running"})
 # What becomes ready without anybody doing anything, as a rule.

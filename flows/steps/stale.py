@@ -13,10 +13,10 @@ from azure.core.exceptions import ResourceNotFoundError
 from prefect.logging import get_run_logger
 
 from flows.parallel import in_parallel
-from flows.runs import Run
 from flows.services import Services, error_code
-from flows.work import BlobPlace, InputFile, PlannedTask
 from prefect_azure_batch.errors import ConfigurationError
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import BlobPlace, InputFile, PlannedTask
 
 RECIPE_BLOB = "recipe.json"
 LOGS = "logs/"

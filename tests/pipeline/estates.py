@@ -15,11 +15,11 @@ from azure.batch.models import (
 from flows import specs
 from flows.beats import look_at_heartbeat
 from flows.heartbeat import Heartbeat
-from flows.runs import EVERY_ATTEMPT, Run, new_run
 from flows.services import Services
 from flows.steps.census import Estate, look_at_run
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
 from prefect_azure_batch.janitor import Report, Row
+from prefect_azure_batch.model.run import EVERY_ATTEMPT, Run, new_run
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from tests.support.processes import wait_until
 

@@ -12,9 +12,9 @@ from azure.storage.blob import BlobServiceClient
 from blocks import AzureStorageCredentials
 from flows.beats import Beat, Sighting, State, look_at_heartbeat
 from flows.heartbeat import Heartbeat
-from flows.runs import HEARTBEAT_BLOB, Run, new_run
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.errors import HeartbeatLost, RunIsAlive, RunIsOver, RunLost, RunTakenOver
+from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run, new_run
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Outcome
 from tests.pipeline.lines import Line
 from tests.support.processes import wait_until

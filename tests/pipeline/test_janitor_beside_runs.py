@@ -20,8 +20,8 @@ from flows.steps.census import take_census
 from flows.steps.removal import Removal, remove_all
 from flows.top_words import top_words
 from flows.verdict import Word
-from flows.work import Result
 from local_azure.stack import LocalAzure
+from prefect_azure_batch.model.tasks import Result
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.pipeline.conftest import leftovers
 from tests.pipeline.estates import lefts

@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 
 from flows.services import Services
 from flows.steps.monitor import wait_for_batch_tasks
-from flows.work import Ending, PlannedTask
+from prefect_azure_batch.model.tasks import Ending, PlannedTask
 from tests.pipeline.conftest import PROJECT
 from tests.pipeline.watched import JOB, POOL, a_watched
 

@@ -8,10 +8,8 @@ from uuid import uuid4
 import pytest
 
 from blocks import AzureBatchCredentials
-from flows.runs import Run, new_run
 from flows.services import Services
 from flows.steps.batch_tasks import add_batch_tasks
-from flows.work import BlobPlace, NodeFile, PlannedTask
 from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
@@ -21,6 +19,8 @@ from prefect_azure_batch.errors import (
     ServiceError,
     SubmissionTimedOut,
 )
+from prefect_azure_batch.model.run import Run, new_run
+from prefect_azure_batch.model.tasks import BlobPlace, NodeFile, PlannedTask
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.emulator.builders import a_job, a_pool
 from tests.pipeline.relay import Relay, reply

@@ -10,7 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from flows.top_words import top_words
-from flows.work import WordCounts
+from prefect_azure_batch.model.tasks import WordCounts
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 from tests.pipeline.conftest import PROJECT
 

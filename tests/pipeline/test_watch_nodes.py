@@ -11,7 +11,6 @@ from azure.batch.models import (
 )
 
 from flows.dead_man import while_needed
-from flows.runs import new_run
 from flows.services import Services
 from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
@@ -24,6 +23,7 @@ from prefect_azure_batch.errors import (
     ServiceError,
     StartTaskFailed,
 )
+from prefect_azure_batch.model.run import new_run
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from tests.emulator.builders import a_job, sh
 from tests.pipeline.watched import JOB, Watched, a_watched, until_seen, wait_for_event

@@ -21,9 +21,9 @@ from flows.archives import (
 )
 from flows.inputs import find_inputs
 from flows.packing import plan_batch_tasks
-from flows.runs import Run, new_run
-from flows.work import BlobPlace, InputFile
 from prefect_azure_batch.errors import BadInput
+from prefect_azure_batch.model.run import Run, new_run
+from prefect_azure_batch.model.tasks import BlobPlace, InputFile
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 
 PROGRAM = Path(__file__).resolve().parents[2] / "tasks_node" / "top_words.py"

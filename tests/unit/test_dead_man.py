@@ -12,10 +12,10 @@ from flows.dead_man import (
     until_waste,
     while_needed,
 )
-from flows.runs import new_run
 from flows.specs import capped_formula
 from local_azure.batch.formula import Scope, parse
 from local_azure.batch.history import Samples
+from prefect_azure_batch.model.run import new_run
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 METRICS = frozenset({"$PendingTasks"})

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from flows.runs import new_run
 from flows.steps.downloads import log_path
 from flows.steps.failures import (
     by_cause,
@@ -17,8 +16,9 @@ from flows.steps.failures import (
     lost_output,
     write_failures,
 )
-from flows.work import Ending, Failure
 from prefect_azure_batch.errors import BatchTasksFailed, OutputMissing
+from prefect_azure_batch.model.run import new_run
+from prefect_azure_batch.model.tasks import Ending, Failure
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 
 RUN = new_run(UUID(int=1), 1, JobSettings(), CleanUpPolicy(), 0)

@@ -3,7 +3,7 @@
 import pytest
 
 from flows.steps.levels import is_done
-from flows.work import BlobPlace, NodeFile, PlannedTask
+from prefect_azure_batch.model.tasks import BlobPlace, NodeFile, PlannedTask
 
 REDUCER = PlannedTask(
     id="total-1-0",

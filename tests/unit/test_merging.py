@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from flows.merging import FAN_IN, plan_levels
-from flows.runs import Run, new_run
-from flows.work import BlobPlace, PlannedTask
+from prefect_azure_batch.model.run import Run, new_run
+from prefect_azure_batch.model.tasks import BlobPlace, PlannedTask
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 
 RUN = new_run(UUID(int=1), 1, JobSettings(), CleanUpPolicy(), 0)

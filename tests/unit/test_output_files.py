@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flows.output_files import list_outputs, read_result, read_words
-from flows.work import InputFile, Output, PlannedTask
 from prefect_azure_batch.errors import OutputUnreadable
+from prefect_azure_batch.model.tasks import InputFile, Output, PlannedTask
 
 RULE = "-" * 30
 

@@ -11,8 +11,8 @@ from flows.packing import (
     FILES_IN_A_BUNDLE,
     plan_batch_tasks,
 )
-from flows.runs import Run, new_run
-from flows.work import BlobPlace, InputFile, NodeFile, PlannedTask
+from prefect_azure_batch.model.run import Run, new_run
+from prefect_azure_batch.model.tasks import BlobPlace, InputFile, NodeFile, PlannedTask
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 A_FILE = InputFile("a.txt", 1)

@@ -6,8 +6,14 @@ from uuid import UUID
 
 import pytest
 
-from flows.runs import AROUND_JOB, SLOWEST_UPLOAD_BYTES_PER_S, Run, new_run, run_id_of
 from prefect_azure_batch.errors import ConfigurationError
+from prefect_azure_batch.model.run import (
+    AROUND_JOB,
+    SLOWEST_UPLOAD_BYTES_PER_S,
+    Run,
+    new_run,
+    run_id_of,
+)
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 
 RUN_ID = UUID("0123456789abcdef0123456789abcdef")

@@ -17,8 +17,8 @@ from azure.batch.models import (
 )
 
 from flows import specs
-from flows.runs import Run, new_run
-from flows.work import BlobPlace, NodeFile, PlannedTask
+from prefect_azure_batch.model.run import Run, new_run
+from prefect_azure_batch.model.tasks import BlobPlace, NodeFile, PlannedTask
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 PROGRAM = PurePath("folder/top_words.py")

@@ -9,9 +9,9 @@ from flows.inputs import find_inputs
 from flows.merging import plan_levels
 from flows.own_program import plan_own_program
 from flows.packing import plan_batch_tasks
-from flows.runs import new_run
 from flows.steps.stale import recipe_of, stale_tasks
-from flows.work import BlobPlace, InputFile, PlannedTask
+from prefect_azure_batch.model.run import new_run
+from prefect_azure_batch.model.tasks import BlobPlace, InputFile, PlannedTask
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 MEBIBYTE = 1024**2

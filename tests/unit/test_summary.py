@@ -18,7 +18,7 @@ from flows.summary import (
     write_csv,
     write_json,
 )
-from flows.work import Output, Result, WordCounts
+from prefect_azure_batch.model.tasks import Output, Result, WordCounts
 
 WORDS: dict[str, WordCounts] = {'a".txt': [("the", 8), ("čas", 1)], "empty.txt": []}
 TOTAL: WordCounts = [("the", 8), ("čas", 1)]
