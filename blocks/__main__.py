@@ -7,8 +7,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from blocks import AzureBatchCredentials, AzureStorageCredentials
-from blocks.environment import read_env_file
-from blocks.loading import plain_message
+from prefect_azure_batch.credentials.environment import read_env_file
+from prefect_azure_batch.credentials.loading import plain_message
 
 BLOCK_TYPES = (AzureBatchCredentials, AzureStorageCredentials)
 

@@ -21,8 +21,8 @@ from prefect.logging import get_run_logger
 from prefect.utilities.annotations import quote
 
 from blocks import AzureBatchCredentials, AzureStorageCredentials
-from blocks.connection import error_code as error_code  # noqa: PLC0414 - the steps have it from here
-from blocks.loading import plain_message
+from prefect_azure_batch.credentials.connection import error_code as error_code  # noqa: PLC0414 - the steps have it from here
+from prefect_azure_batch.credentials.loading import plain_message
 from prefect_azure_batch.errors import SIGNATURE, ConfigurationError, ServiceError, without_sas
 
 P = ParamSpec("P")

@@ -20,11 +20,11 @@ from azure.storage.blob import BlobServiceClient
 from pydantic import SecretStr
 
 from blocks import AzureBatchCredentials, AzureStorageCredentials
-from blocks.entra import EntraSignIn
 from flows.sas import CLOCK_SKEW, read_url, write_url
 from local_azure import azurite
 from local_azure.azurite import ACCOUNT_NAME, find_node
 from local_azure.batch.tls import Certificate, certificate_in
+from prefect_azure_batch.credentials.entra import EntraSignIn
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import BlobPlace

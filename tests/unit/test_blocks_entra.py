@@ -12,8 +12,8 @@ from azure.identity import (
 from pydantic import SecretStr
 
 from blocks import AzureBatchCredentials, AzureStorageCredentials
-from blocks.clouds import cloud_of
-from blocks.entra import EntraSignIn
+from prefect_azure_batch.credentials.clouds import cloud_of
+from prefect_azure_batch.credentials.entra import EntraSignIn
 
 KEY = base64.b64encode(b"secret").decode()
 ENDPOINT = "https://acc.westeurope.batch.azure.com"

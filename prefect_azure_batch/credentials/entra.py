@@ -10,7 +10,7 @@ from azure.identity import (
 )
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from blocks.clouds import cloud_of
+from prefect_azure_batch.credentials.clouds import cloud_of
 
 
 class EntraSignIn(BaseModel):

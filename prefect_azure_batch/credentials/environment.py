@@ -7,7 +7,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
-from blocks.entra import EntraSignIn
+from prefect_azure_batch.credentials.entra import EntraSignIn
 
 BATCH_ACCOUNT = "AZURE_BATCH_ACCOUNT"
 BATCH_ENDPOINT = "AZURE_BATCH_ENDPOINT"

@@ -9,13 +9,18 @@ from azure.storage.blob import BlobServiceClient, ExponentialRetry
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
-from blocks import environment
-from blocks.catalog import LOGO_URL
-from blocks.checks import check_one_way, checked_endpoint, checked_key, checked_name
-from blocks.connection import connection_errors
-from blocks.entra import EntraSignIn
-from blocks.loading import load_named
-from blocks.transport import TIMEOUTS
+from prefect_azure_batch.credentials import environment
+from prefect_azure_batch.credentials.catalog import LOGO_URL
+from prefect_azure_batch.credentials.checks import (
+    check_one_way,
+    checked_endpoint,
+    checked_key,
+    checked_name,
+)
+from prefect_azure_batch.credentials.connection import connection_errors
+from prefect_azure_batch.credentials.entra import EntraSignIn
+from prefect_azure_batch.credentials.loading import load_named
+from prefect_azure_batch.credentials.transport import TIMEOUTS
 
 
 class AzureStorageCredentials(CredentialsBlock):

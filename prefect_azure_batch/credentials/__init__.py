@@ -1,0 +1,1 @@
+"""The two accounts as Prefect blocks, and what reads them from the environment."""
