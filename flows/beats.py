@@ -15,8 +15,8 @@ from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import BlobServiceClient
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from flows.services import error_code
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run
+from prefect_azure_batch.service.clients import error_code
 from prefect_azure_batch.settings import Outcome
 
 GONE = frozenset({"BlobNotFound", "ContainerNotFound", "ContainerBeingDeleted", "ResourceNotFound"})

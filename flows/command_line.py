@@ -129,8 +129,8 @@ def count(  # noqa: PLR0913 - these are the options of the command
         os.environ.setdefault(name, value)
     began = datetime.now().astimezone()
     with services_of_this_machine(wanted=local):
-        from flows.services import open_services  # noqa: PLC0415 - imports Prefect
         from flows.top_words import top_words  # noqa: PLC0415 - imports Prefect
+        from prefect_azure_batch.service.clients import open_services  # noqa: PLC0415 - imports Prefect
 
         with explained(local=local), open_services(batch_credentials, storage_credentials):
             pass

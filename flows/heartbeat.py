@@ -19,7 +19,6 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 
 from flows.beats import Beat, Sighting, State, look_at_heartbeat
-from flows.services import service_errors
 from prefect_azure_batch.errors import (
     HeartbeatLost,
     RunIsAlive,
@@ -29,6 +28,7 @@ from prefect_azure_batch.errors import (
     ServiceError,
 )
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run
+from prefect_azure_batch.service.clients import service_errors
 from prefect_azure_batch.settings import Outcome
 
 BEATS_PER_LIMIT = 10

@@ -31,7 +31,6 @@ from flows.events import give_up_soon
 from flows.heartbeat import Heartbeat
 from flows.output_files import list_outputs, read_result
 from flows.phases import Phases
-from flows.services import Services, open_services
 from flows.steps.attempt import attempts, find_run
 from flows.steps.failures import failure_error, report_failures
 from flows.steps.job import create_job
@@ -45,6 +44,7 @@ from flows.summary import Summary
 from prefect_azure_batch.clean_up import clean_up_after, cleaned_up
 from prefect_azure_batch.model.run import Run, new_run, run_id_of
 from prefect_azure_batch.model.tasks import Failure, InputFile, PlannedTask, Result
+from prefect_azure_batch.service.clients import Services, open_services
 from prefect_azure_batch.settings import (
     DEFAULT_NUM_WORDS,
     CleanUpPolicy,

@@ -24,7 +24,6 @@ from flows.ask import ask
 from flows.beats import State as BeatState
 from flows.events import Announcer
 from flows.heartbeat import Heartbeat
-from flows.services import Services, open_services, step
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers, start_deletions
 from flows.steps.pool import take_nodes_away
 from prefect_azure_batch.errors import (
@@ -36,6 +35,7 @@ from prefect_azure_batch.errors import (
     ServiceError,
 )
 from prefect_azure_batch.model.run import EVERY_ATTEMPT, Run, new_run, run_id_of
+from prefect_azure_batch.service.clients import Services, open_services, step
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Outcome
 
 # A cancelled flow is killed after 30 s: then deletions must have been started, and the hook waits.

@@ -9,10 +9,6 @@ from functools import partial
 from azure.batch.models import BatchTaskCreateResult, BatchTaskGroup
 from prefect.logging import get_run_logger
 
-from flows import specs
-from flows.parallel import TURN_S
-from flows.sas import read_url, write_url
-from flows.services import Outage, Services, lowered, service_errors, step
 from prefect_azure_batch.errors import (
     BatchTasksRefused,
     BatchTaskTooLarge,
@@ -21,6 +17,10 @@ from prefect_azure_batch.errors import (
 )
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import PlannedTask
+from prefect_azure_batch.service import specs
+from prefect_azure_batch.service.clients import Outage, Services, lowered, service_errors, step
+from prefect_azure_batch.service.parallel import TURN_S
+from prefect_azure_batch.service.sas import read_url, write_url
 from prefect_azure_batch.settings import JobSettings
 
 # More than a megabyte in all, or too many resource files for one batch task.

@@ -7,9 +7,9 @@ from pathlib import Path
 from azure.core.exceptions import DecodeError, HttpResponseError
 from azure.storage.blob import BlobClient, BlobProperties
 
-from flows.services import Outage, Services, error_code, service_errors
 from prefect_azure_batch.errors import ServiceError
 from prefect_azure_batch.model.tasks import BlobPlace
+from prefect_azure_batch.service.clients import Outage, Services, error_code, service_errors
 
 READS = 3
 FIRST_DELAY_S = 0.5

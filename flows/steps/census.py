@@ -10,10 +10,10 @@ from azure.batch.models import BatchMetadataItem
 from pydantic import ValidationError
 
 from flows.beats import ServiceClock, Sighting, look_at_heartbeat
-from flows.services import Services, lowered, step
 from flows.steps.leftovers import Kinds
 from flows.verdict import Evidence, Verdict, Word, judge, read_marks
 from prefect_azure_batch.model.run import MARK, PREFIX, Run, new_run
+from prefect_azure_batch.service.clients import Services, lowered, step
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 
 RUN_ID = re.compile("[0-9a-f]{32}")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 
-from flows.services import lowered
+from prefect_azure_batch.service.clients import lowered
 
 # What stands in a list a little later than it happened is in the next list.
 OVERLAP = timedelta(seconds=5)

@@ -17,14 +17,14 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
-from flows.parallel import NUM_THREADS
-from flows.services import Services, step
-from flows.specs import log_folder
 from flows.steps.blob_files import fetch
 from flows.unpacking import ExitRecord, unpack
 from prefect_azure_batch.errors import ConfigurationError, OutputDamaged, ServiceError, without_sas
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import BlobPlace, Ending, Failure, PlannedTask, output_name_of
+from prefect_azure_batch.service.clients import Services, step
+from prefect_azure_batch.service.parallel import NUM_THREADS
+from prefect_azure_batch.service.specs import log_folder
 
 STREAMS = ("stdout.txt", "stderr.txt")
 # An archive passes through memory, and what unpacking takes is processor time.

@@ -6,10 +6,10 @@ from azure.batch import BatchClient
 from azure.batch.models import BatchTask, BatchTaskCounts, BatchTaskExecutionInfo
 
 from flows.events import VISIBLE, Announcer
-from flows.services import lowered
 from flows.steps.changes import Changes
 from prefect_azure_batch.errors import without_sas
 from prefect_azure_batch.model.tasks import Ending, PlannedTask
+from prefect_azure_batch.service.clients import lowered
 
 FIELDS = ["id", "state", "stateTransitionTime", "executionInfo", "nodeInfo"]
 COMPLETED = "state eq 'completed'"

@@ -11,11 +11,11 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 
 from flows.markup import code_block, escaped, table
-from flows.services import Services, step
 from flows.steps.downloads import log_path, tail_of
 from prefect_azure_batch.errors import BatchTaskError, BatchTasksFailed, OutputMissing, quoted
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import Ending, Failure
+from prefect_azure_batch.service.clients import Services, step
 
 ARTIFACT_KEY = "failures"
 REPORT_NAME = "failures.md"

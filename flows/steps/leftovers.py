@@ -12,10 +12,16 @@ from azure.batch.models import BatchJob, BatchPool
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 
-from flows.parallel import in_parallel
-from flows.services import Outage, Services, error_code, lowered, service_errors
 from prefect_azure_batch.errors import CleanUpIncomplete, ServiceError
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.service.clients import (
+    Outage,
+    Services,
+    error_code,
+    lowered,
+    service_errors,
+)
+from prefect_azure_batch.service.parallel import in_parallel
 
 FIRST_INTERVAL_S = 0.1
 LONGEST_INTERVAL_S = 5.0

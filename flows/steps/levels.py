@@ -8,7 +8,6 @@ from prefect.logging import get_run_logger
 
 from flows.events import VISIBLE
 from flows.phases import Phases
-from flows.services import Services
 from flows.steps.attempt import verified_outputs
 from flows.steps.batch_tasks import add_batch_tasks
 from flows.steps.downloads import Downloads, finish_downloads
@@ -24,6 +23,7 @@ from flows.steps.monitor import wait_for_batch_tasks
 from prefect_azure_batch.errors import BatchTaskError, PipelineError, PoolError, ServiceError
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import Failure, PlannedTask
+from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 
 NUM_TOLD = 3

@@ -13,7 +13,6 @@ from azure.batch.models import BatchJob, BatchTaskCounts
 from prefect.logging import get_run_logger
 
 from flows.events import Announcer
-from flows.services import Outage, Services, lowered, service_errors, step
 from flows.steps.endings import Endings, OnEnded
 from flows.steps.nodes import PoolWatch
 from flows.steps.preparation import failed_preparations
@@ -27,6 +26,7 @@ from prefect_azure_batch.errors import (
 )
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import Ending, PlannedTask
+from prefect_azure_batch.service.clients import Outage, Services, lowered, service_errors, step
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 
 FIRST_INTERVAL_S = 0.1

@@ -13,9 +13,7 @@ from azure.batch.models import BatchNode, BatchNodeCounts, BatchPool
 from azure.core.exceptions import AzureError
 from prefect.logging import get_run_logger
 
-from flows.dead_man import asks_for_fixed_nodes
 from flows.events import VISIBLE, Announcer
-from flows.services import error_code, lowered
 from flows.steps.changes import Changes
 from prefect_azure_batch.errors import (
     NodeUnusable,
@@ -27,6 +25,8 @@ from prefect_azure_batch.errors import (
     without_sas,
 )
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.service.clients import error_code, lowered
+from prefect_azure_batch.service.dead_mans_switch import asks_for_fixed_nodes
 
 READY = frozenset({"idle", "running"})
 # What becomes ready without anybody doing anything, as a rule.

@@ -14,15 +14,15 @@ from azure.batch.models import (
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from prefect.logging import get_run_logger
 
-from flows import specs
-from flows.dead_man import NO_NODES, guarded
 from flows.events import Announcer
-from flows.sas import read_url
-from flows.services import Services, error_code, lowered, step
 from flows.steps.nodes import COMING, READY
 from flows.steps.storage import program_blobs
 from prefect_azure_batch.errors import ConfigurationError, NotOwned
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.service import specs
+from prefect_azure_batch.service.clients import Services, error_code, lowered, step
+from prefect_azure_batch.service.dead_mans_switch import NO_NODES, guarded
+from prefect_azure_batch.service.sas import read_url
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 
 # A pool made now should live for a while on an image that is still supported.

@@ -25,12 +25,12 @@ from flows.merging import Level, plan_levels
 from flows.own_program import plan_own_program
 from flows.packing import is_too_large, plan_batch_tasks
 from flows.plan import Plan, make_plan
-from flows.sas import write_url
-from flows.services import Services, error_code, step
 from flows.steps.storage import program_files
 from prefect_azure_batch.errors import BadInput, ConfigurationError
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile
+from prefect_azure_batch.service.clients import Services, error_code, step
+from prefect_azure_batch.service.sas import write_url
 from prefect_azure_batch.settings import DEFAULT_NUM_WORDS, JobSettings, PoolSettings, Selection
 
 ARTIFACT_KEY = "plan"

@@ -3,10 +3,10 @@
 from azure.batch import BatchClient
 from azure.batch.models import BatchJobPreparationTaskExecutionInfo
 
-from flows.services import lowered
 from flows.steps.nodes import PoolWatch
 from prefect_azure_batch.errors import quoted, without_sas
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.service.clients import lowered
 
 
 def failed_preparations(batch: BatchClient, run: Run, pool: PoolWatch) -> list[str]:

@@ -11,13 +11,13 @@ from azure.core.exceptions import HttpResponseError
 
 from flows.beats import State
 from flows.heartbeat import Heartbeat
-from flows.parallel import in_parallel
-from flows.services import Services, error_code, service_errors, step
 from flows.steps.census import NOTHING, Estate, look_at_run
 from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.verdict import Word
 from prefect_azure_batch.errors import CleanUpIncomplete, PipelineError, RunLost
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB
+from prefect_azure_batch.service.clients import Services, error_code, service_errors, step
+from prefect_azure_batch.service.parallel import in_parallel
 
 # A pool can take minutes.
 TIMEOUT_S = 1800

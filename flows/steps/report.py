@@ -5,7 +5,6 @@ from pathlib import Path
 from azure.core.exceptions import HttpResponseError
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.services import Services, error_code, step
 from flows.summary import (
     NodeUse,
     Summary,
@@ -17,6 +16,7 @@ from flows.summary import (
     write_json,
 )
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.service.clients import Services, error_code, step
 from prefect_azure_batch.settings import PoolSettings
 
 TABLE_KEY = "top-words"

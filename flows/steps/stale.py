@@ -12,11 +12,11 @@ from pathlib import Path
 from azure.core.exceptions import ResourceNotFoundError
 from prefect.logging import get_run_logger
 
-from flows.parallel import in_parallel
-from flows.services import Services, error_code
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, PlannedTask
+from prefect_azure_batch.service.clients import Services, error_code
+from prefect_azure_batch.service.parallel import in_parallel
 
 RECIPE_BLOB = "recipe.json"
 LOGS = "logs/"

@@ -11,14 +11,14 @@ from azure.core.pipeline import PipelineResponse
 from prefect.logging import get_run_logger
 
 from flows.archives import readable_size, uploads_of
-from flows.sas import CLOCK_SKEW
-from flows.services import Services, error_code, step
-from flows.specs import WORD_COUNTER
 from flows.steps.stale import recipe_of, settle_outputs
 from flows.steps.uploads import not_stored, send_all, stored_digests
 from prefect_azure_batch.errors import ConfigurationError, NotOwned
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, NodeFile, PlannedTask
+from prefect_azure_batch.service.clients import Services, error_code, step
+from prefect_azure_batch.service.sas import CLOCK_SKEW
+from prefect_azure_batch.service.specs import WORD_COUNTER
 from prefect_azure_batch.settings import JobSettings
 
 PROGRAMS = Path(__file__).resolve().parents[2] / "tasks_node"

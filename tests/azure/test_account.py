@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from flows.services import Services
 from flows.top_words import top_words
 from prefect_azure_batch.errors import BatchTasksFailed
 from prefect_azure_batch.janitor import Report, janitor
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import PoolSettings
 from tests.azure.conftest import left_of, runs
 from tests.pipeline.test_top_words import SAMPLES, count_words

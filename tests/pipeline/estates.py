@@ -12,14 +12,14 @@ from azure.batch.models import (
     BatchStartTask,
 )
 
-from flows import specs
 from flows.beats import look_at_heartbeat
 from flows.heartbeat import Heartbeat
-from flows.services import Services
 from flows.steps.census import Estate, look_at_run
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
 from prefect_azure_batch.janitor import Report, Row
 from prefect_azure_batch.model.run import EVERY_ATTEMPT, Run, new_run
+from prefect_azure_batch.service import specs
+from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from tests.support.processes import wait_until
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.services import Services
 from flows.steps.census import Estate, take_census
 from flows.verdict import Word
 from local_azure.client import Control
 from prefect_azure_batch.janitor import janitor
+from prefect_azure_batch.service.clients import Services
 from tests.pipeline.conftest import leftovers
 from tests.pipeline.prefect_server import PrefectServer, stop
 from tests.pipeline.relay import Relay, refusal

@@ -10,13 +10,13 @@ import pytest
 from azure.storage.blob import BlobBlock
 
 from flows.heartbeat import Heartbeat
-from flows.services import Services, lowered
 from flows.steps.attempt import find_run, open_attempt, verified_outputs
 from flows.steps.job import create_job, end_job_with_last_task
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
 from flows.steps.storage import upload_files
 from prefect_azure_batch.errors import ConfigurationError, RunIsAlive, RunTakenOver
 from prefect_azure_batch.model.run import Run, new_run
+from prefect_azure_batch.service.clients import Services, lowered
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.emulator.builders import a_pool, sh, task_options
 from tests.pipeline.conftest import marked_waste

@@ -20,7 +20,6 @@ from azure.storage.blob import BlobServiceClient
 from pydantic import SecretStr
 
 from blocks import AzureBatchCredentials, AzureStorageCredentials
-from flows.sas import CLOCK_SKEW, read_url, write_url
 from local_azure import azurite
 from local_azure.azurite import ACCOUNT_NAME, find_node
 from local_azure.batch.tls import Certificate, certificate_in
@@ -28,6 +27,7 @@ from prefect_azure_batch.credentials.entra import EntraSignIn
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import BlobPlace
+from prefect_azure_batch.service.sas import CLOCK_SKEW, read_url, write_url
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.emulator.emulators import ACCOUNT, started
 from tests.pipeline.entra import CLIENT, OBJECT, SECRET, TENANT, Entra

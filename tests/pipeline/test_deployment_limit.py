@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.services import Services
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.janitor import janitor
+from prefect_azure_batch.service.clients import Services
 from tests.pipeline.conftest import PROJECT, mark_for_children
 from tests.pipeline.prefect_server import PrefectServer, wait_for
 from tests.support.processes import Marked, wait_until

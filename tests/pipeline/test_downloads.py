@@ -15,12 +15,12 @@ from uuid import uuid4
 import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings
 
-from flows.services import Services
 from flows.steps.blob_files import fetch
 from flows.steps.downloads import Downloads, log_path
 from prefect_azure_batch.errors import ConfigurationError, ServiceError
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import BlobPlace, Ending, PlannedTask
+from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.support.processes import wait_until
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.services import Services
 from flows.steps.census import take_census
 from flows.verdict import Word
 from local_azure.stack import LocalAzure
+from prefect_azure_batch.service.clients import Services
 from tests.pipeline.conftest import leftovers, mark_for_children, node_processes
 from tests.pipeline.phases import flow_process
 from tests.pipeline.prefect_server import PrefectServer, stop, wait_for

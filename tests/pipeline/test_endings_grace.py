@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.services import Services
 from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
+from prefect_azure_batch.service.clients import Services
 from tests.pipeline.conftest import leftovers
 from tests.pipeline.prefect_server import PrefectServer, wait_for
 from tests.pipeline.test_endings import PARAMETERS, end_state

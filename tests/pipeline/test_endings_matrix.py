@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.services import Services
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
+from prefect_azure_batch.service.clients import Services
 from tests.pipeline.cells import BLOCK, POLICIES, TITLE, play
 from tests.pipeline.endings import ENDINGS, LONG_OUTAGES
 from tests.pipeline.phases import BATCH, BLOBS, PHASES, PREFECT, Account

@@ -15,13 +15,13 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.pipeline import PipelineRequest
 from azure.storage.blob import BlobServiceClient
 
-from flows.services import Services
 from flows.steps.census import take_census
 from flows.steps.removal import Removal, remove_all
 from flows.top_words import top_words
 from flows.verdict import Word
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.model.tasks import Result
+from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.pipeline.conftest import leftovers
 from tests.pipeline.estates import lefts

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.services import Services
 from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.errors import CleanUpIncomplete
 from prefect_azure_batch.janitor import janitor
+from prefect_azure_batch.service.clients import Services
 from tests.pipeline.conftest import PROJECT
 from tests.pipeline.estates import Left, MakeLeft, lefts
 

@@ -7,7 +7,6 @@ from os import environ
 import pytest
 
 from blocks import AzureBatchCredentials
-from flows.services import Services
 from flows.steps.job import end_job_with_last_task
 from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.steps.monitor import wait_for_batch_tasks
@@ -15,6 +14,7 @@ from flows.steps.pool import check_image
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.errors import ServiceError
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 from tests.pipeline.relay import Relay, refusal
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from flows.services import Services
 from flows.top_words import top_words
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.errors import BatchTasksFailed
 from prefect_azure_batch.model.tasks import Result
+from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import JobSettings
 from tests.pipeline.conftest import PROJECT, mark_for_children
 from tests.pipeline.prefect_server import PrefectServer

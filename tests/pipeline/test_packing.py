@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.services import Services
 from flows.top_words import top_words
+from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Policy
 from tests.pipeline.test_preflight import contents_and_removal
 

@@ -10,7 +10,6 @@ from uuid import uuid4
 import pytest
 from azure.batch.models import BatchStartTask, VirtualMachineConfiguration
 
-from flows.services import Services
 from flows.steps.job import create_job
 from flows.steps.pool import check_existing_pool, create_pool
 from flows.top_words import top_words
@@ -18,6 +17,7 @@ from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from prefect_azure_batch.errors import ConfigurationError, ServiceError
 from prefect_azure_batch.model.run import Run, new_run
+from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from tests.emulator.builders import IMAGE, a_pool, pool_options, sh
 from tests.pipeline.conftest import PROJECT

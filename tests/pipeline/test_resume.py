@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from flows.services import Services
 from flows.top_words import top_words
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.errors import BatchTasksFailed, ConfigurationError, RunLost
+from prefect_azure_batch.service.clients import Services
 from tests.pipeline.conftest import leftovers
 from tests.pipeline.prefect_server import PrefectServer, wait_for
 from tests.pipeline.programs import COUNT, in_its_place

@@ -19,8 +19,8 @@ from urllib.parse import quote, unquote
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
-from flows.services import Services
 from local_azure.stack import LocalAzure
+from prefect_azure_batch.service.clients import Services
 from tests.pipeline.conftest import PROJECT, node_processes
 from tests.pipeline.prefect_server import PrefectServer, stop, wait_for
 from tests.pipeline.programs import in_its_place

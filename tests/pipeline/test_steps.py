@@ -10,7 +10,6 @@ from azure.batch.models import BatchJobUpdateOptions, BatchMetadataItem, BatchPo
 from blocks import AzureStorageCredentials
 from flows.inputs import find_inputs
 from flows.packing import plan_batch_tasks
-from flows.services import Services, step
 from flows.steps.batch_tasks import add_batch_tasks
 from flows.steps.downloads import Downloads, finish_downloads
 from flows.steps.job import create_job, end_job_with_last_task
@@ -21,6 +20,7 @@ from flows.steps.storage import check_storage, create_containers, upload_files
 from prefect_azure_batch.errors import NotOwned, ServiceError
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import InputFile
+from prefect_azure_batch.service.clients import Services, step
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from flows.services import Services
 from flows.steps.leftovers import Kinds, delete_leftovers
 from prefect_azure_batch.model.run import new_run
+from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.pipeline.conftest import leftovers
 from tests.pipeline.pages import Pages, open_window, start_run, wait_for_state

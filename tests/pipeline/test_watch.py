@@ -12,7 +12,6 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
-from flows.services import Services
 from flows.steps import monitor
 from flows.steps.monitor import wait_for_batch_tasks
 from flows.steps.progress import Progress, on_progress
@@ -20,6 +19,7 @@ from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.errors import BatchTasksTimedOut, HeartbeatLost, JobEnded, ServiceError
+from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import JobSettings
 from tests.emulator.builders import terminate_job
 from tests.pipeline.watched import JOB, POOL, Watched, a_watched, planned

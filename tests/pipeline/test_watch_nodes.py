@@ -10,8 +10,6 @@ from azure.batch.models import (
     BatchJobPreparationTask,
 )
 
-from flows.dead_man import while_needed
-from flows.services import Services
 from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from prefect_azure_batch.errors import (
@@ -24,6 +22,8 @@ from prefect_azure_batch.errors import (
     StartTaskFailed,
 )
 from prefect_azure_batch.model.run import new_run
+from prefect_azure_batch.service.clients import Services
+from prefect_azure_batch.service.dead_mans_switch import while_needed
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from tests.emulator.builders import a_job, sh
 from tests.pipeline.watched import JOB, Watched, a_watched, until_seen, wait_for_event

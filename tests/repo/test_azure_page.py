@@ -11,10 +11,10 @@ import pytest
 from azure.batch import BatchClient
 from azure.storage.blob import BlobServiceClient
 
-from flows.services import Services
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.advice import advice
 from prefect_azure_batch.credentials import environment
+from prefect_azure_batch.service.clients import Services
 from tests.pipeline.conftest import PROJECT, leftovers, mark_for_children
 from tests.pipeline.prefect_server import PrefectServer
 from tests.support.clone import make_clone

@@ -10,8 +10,8 @@ import pytest
 from azure.batch import BatchClient
 from azure.storage.blob import BlobServiceClient
 
-from flows.services import Services
 from local_azure.stack import LocalAzure
+from prefect_azure_batch.service.clients import Services
 from tests.pipeline.conftest import PROJECT, leftovers
 
 FOLDER = PROJECT / "tests" / "azure"

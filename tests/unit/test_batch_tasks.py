@@ -3,9 +3,9 @@
 import pytest
 from azure.batch.models import BatchTaskCreateResult
 
-from flows.services import is_retryable
 from flows.steps.batch_tasks import taken_ids
 from prefect_azure_batch.errors import BatchTasksRefused
+from prefect_azure_batch.service.clients import is_retryable
 
 
 def result(status: str, code: str = "") -> BatchTaskCreateResult:

@@ -5,17 +5,17 @@ from uuid import UUID
 
 import pytest
 
-from flows.dead_man import (
+from local_azure.batch.formula import Scope, parse
+from local_azure.batch.history import Samples
+from prefect_azure_batch.model.run import new_run
+from prefect_azure_batch.service.dead_mans_switch import (
     NO_NODES,
     asks_for_fixed_nodes,
     guarded,
     until_waste,
     while_needed,
 )
-from flows.specs import capped_formula
-from local_azure.batch.formula import Scope, parse
-from local_azure.batch.history import Samples
-from prefect_azure_batch.model.run import new_run
+from prefect_azure_batch.service.specs import capped_formula
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 METRICS = frozenset({"$PendingTasks"})

@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 
 from flows.own_program import output_names, plan_own_program, program_commands
-from flows.specs import shell_command
 from prefect_azure_batch.model.run import new_run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, NodeFile
+from prefect_azure_batch.service.specs import shell_command
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 
 RUN = new_run(UUID(int=0xABC), 1, JobSettings(), CleanUpPolicy())

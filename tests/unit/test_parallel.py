@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flows.parallel import NUM_THREADS, in_parallel
+from prefect_azure_batch.service.parallel import NUM_THREADS, in_parallel
 
 
 def numbers(taken: list[int], limit: int = 1000) -> Iterator[int]:

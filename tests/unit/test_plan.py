@@ -8,9 +8,9 @@ from flows.archives import uploads_of
 from flows.merging import plan_levels
 from flows.packing import plan_batch_tasks
 from flows.plan import Plan, make_plan
-from flows.sas import CLOCK_SKEW
 from prefect_azure_batch.model.run import new_run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile
+from prefect_azure_batch.service.sas import CLOCK_SKEW
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 MEBIBYTE = 1024**2

@@ -3,8 +3,8 @@
 import pytest
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 
-from flows.services import Outage, is_retryable, service_errors
 from prefect_azure_batch.errors import ConfigurationError, ServiceError
+from prefect_azure_batch.service.clients import Outage, is_retryable, service_errors
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from azure.batch.models import (
     BatchTaskCreateOptions,
 )
 
-from flows import specs
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import BlobPlace, NodeFile, PlannedTask
+from prefect_azure_batch.service import specs
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 PROGRAM = PurePath("folder/top_words.py")
