@@ -31,11 +31,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from flows.inputs import find_inputs
 from flows.options import BatchTaskOptions, NodeOptions, SelectionOptions
 from flows.summary import TOTAL_TITLE, output_rows, table_rows
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
 from prefect_azure_batch.settings import CleanUpPolicy, Policy
+from prefect_azure_batch.staging.local_inputs import find_inputs
 
 if TYPE_CHECKING:
     from prefect_azure_batch.model.tasks import Result

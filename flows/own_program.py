@@ -7,11 +7,11 @@ import os
 import shlex
 from collections.abc import Sequence
 
-from flows.inputs import distinct_names
 from flows.packing import place_of
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import InputFile, NodeFile, PlannedTask, output_name_of
 from prefect_azure_batch.settings import JobSettings
+from prefect_azure_batch.staging.local_inputs import distinct_names
 
 # Apart from what the program itself puts into its working directory.
 INPUT_FOLDER = "input"

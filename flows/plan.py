@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
 
-from flows.archives import Upload, readable_size
 from flows.markup import table
 from flows.packing import is_split, is_too_large
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import InputFile, PlannedTask
 from prefect_azure_batch.service.sas import CLOCK_SKEW
 from prefect_azure_batch.settings import JobSettings, PoolSettings
+from prefect_azure_batch.staging.archives import Upload, readable_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,6 @@ from flows.steps.outputs import prepare_output_dir
 from flows.steps.pool import check_pool, create_pool
 from flows.steps.preflight import check_program, gather_inputs, plan_run
 from flows.steps.report import estimate_node_use, publish_results
-from flows.steps.storage import check_storage, create_containers, upload_files
 from flows.summary import Summary
 from prefect_azure_batch.clean_up import clean_up_after, cleaned_up
 from prefect_azure_batch.model.run import Run, new_run, run_id_of
@@ -52,6 +51,7 @@ from prefect_azure_batch.settings import (
     PoolSettings,
     Selection,
 )
+from prefect_azure_batch.staging.containers import check_storage, create_containers, upload_files
 
 DEFAULT_POOL = PoolSettings()
 DEFAULT_JOB = JobSettings()

@@ -11,18 +11,18 @@ from azure.batch.models import (
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from prefect.logging import get_run_logger
 
-from flows.archives import uploads_of
 from flows.beats import ServiceClock, look_at_heartbeat
 from flows.heartbeat import Heartbeat
 from flows.steps.job import ENDED
 from flows.steps.leftovers import Kinds, delete_attempts, delete_leftovers
-from flows.steps.storage import program_files
-from flows.steps.uploads import not_stored, stored_digests
 from prefect_azure_batch.errors import ConfigurationError, RunIsOver
 from prefect_azure_batch.model.run import MARK, PREFIX, Run
 from prefect_azure_batch.service import specs
 from prefect_azure_batch.service.clients import Services, error_code, lowered, step
 from prefect_azure_batch.settings import JobSettings
+from prefect_azure_batch.staging.archives import uploads_of
+from prefect_azure_batch.staging.containers import program_files
+from prefect_azure_batch.staging.uploads import not_stored, stored_digests
 
 # A node or a service can lose an output once or twice; a node program that writes none, always.
 MOST_ATTEMPTS = 3

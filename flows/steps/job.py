@@ -7,13 +7,13 @@ from azure.batch.models import BatchAllTasksCompleteMode, BatchJobUpdateOptions
 from azure.core.exceptions import ResourceExistsError
 
 from flows.events import Announcer
-from flows.steps.storage import program_blobs
 from prefect_azure_batch.errors import NotOwned
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.service import specs
 from prefect_azure_batch.service.clients import Services, error_code, lowered, step
 from prefect_azure_batch.service.sas import read_url, write_url
 from prefect_azure_batch.settings import JobSettings
+from prefect_azure_batch.staging.containers import program_blobs
 
 SHORTEST_S = 60
 ENDED = frozenset({"JobCompleted", "JobBeingTerminated"})

@@ -16,7 +16,6 @@ from prefect.logging import get_run_logger
 
 from flows.events import Announcer
 from flows.steps.nodes import COMING, READY
-from flows.steps.storage import program_blobs
 from prefect_azure_batch.errors import ConfigurationError, NotOwned
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.service import specs
@@ -24,6 +23,7 @@ from prefect_azure_batch.service.clients import Services, error_code, lowered, s
 from prefect_azure_batch.service.dead_mans_switch import NO_NODES, guarded
 from prefect_azure_batch.service.sas import read_url
 from prefect_azure_batch.settings import JobSettings, PoolSettings
+from prefect_azure_batch.staging.containers import program_blobs
 
 # A pool made now should live for a while on an image that is still supported.
 SUPPORT_LEFT = timedelta(days=90)

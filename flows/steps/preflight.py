@@ -10,8 +10,19 @@ from azure.storage.blob import BlobProperties
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from flows.archives import uploads_of
-from flows.inputs import (
+from flows.merging import Level, plan_levels
+from flows.own_program import plan_own_program
+from flows.packing import is_too_large, plan_batch_tasks
+from flows.plan import Plan, make_plan
+from prefect_azure_batch.errors import BadInput, ConfigurationError
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import BlobPlace, InputFile
+from prefect_azure_batch.service.clients import Services, error_code, step
+from prefect_azure_batch.service.sas import write_url
+from prefect_azure_batch.settings import DEFAULT_NUM_WORDS, JobSettings, PoolSettings, Selection
+from prefect_azure_batch.staging.archives import uploads_of
+from prefect_azure_batch.staging.containers import program_files
+from prefect_azure_batch.staging.local_inputs import (
     BLOB_SCHEME,
     FIRST_BLOCK,
     find_inputs,
@@ -21,17 +32,6 @@ from flows.inputs import (
     path_below,
     safe_name,
 )
-from flows.merging import Level, plan_levels
-from flows.own_program import plan_own_program
-from flows.packing import is_too_large, plan_batch_tasks
-from flows.plan import Plan, make_plan
-from flows.steps.storage import program_files
-from prefect_azure_batch.errors import BadInput, ConfigurationError
-from prefect_azure_batch.model.run import Run
-from prefect_azure_batch.model.tasks import BlobPlace, InputFile
-from prefect_azure_batch.service.clients import Services, error_code, step
-from prefect_azure_batch.service.sas import write_url
-from prefect_azure_batch.settings import DEFAULT_NUM_WORDS, JobSettings, PoolSettings, Selection
 
 ARTIFACT_KEY = "plan"
 # Reading the beginning of every blob would be a call for each.

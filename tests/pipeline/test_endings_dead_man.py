@@ -11,13 +11,13 @@ import pytest
 from blocks import AzureBatchCredentials, AzureStorageCredentials
 from flows.steps.job import create_job, end_job_with_last_task
 from flows.steps.pool import check_image, create_pool, take_nodes_away
-from flows.steps.storage import create_containers, upload_files
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.service.clients import Services, lowered
 from prefect_azure_batch.service.specs import AUTOSCALE_INTERVAL
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
+from prefect_azure_batch.staging.containers import create_containers, upload_files
 from tests.emulator.builders import sh, task_options
 from tests.support.processes import wait_until
 

@@ -8,7 +8,6 @@ import pytest
 from azure.batch.models import BatchJobUpdateOptions, BatchMetadataItem, BatchPoolUpdateOptions
 
 from blocks import AzureStorageCredentials
-from flows.inputs import find_inputs
 from flows.packing import plan_batch_tasks
 from flows.steps.batch_tasks import add_batch_tasks
 from flows.steps.downloads import Downloads, finish_downloads
@@ -16,12 +15,13 @@ from flows.steps.job import create_job, end_job_with_last_task
 from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.steps.monitor import wait_for_batch_tasks
 from flows.steps.pool import check_image, create_pool
-from flows.steps.storage import check_storage, create_containers, upload_files
 from prefect_azure_batch.errors import NotOwned, ServiceError
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import InputFile
 from prefect_azure_batch.service.clients import Services, step
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
+from prefect_azure_batch.staging.containers import check_storage, create_containers, upload_files
+from prefect_azure_batch.staging.local_inputs import find_inputs
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
 

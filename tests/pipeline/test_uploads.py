@@ -6,21 +6,21 @@ from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
+import flows.steps.storage
 import pytest
 
-import flows.steps.storage
-from flows.inputs import find_inputs
 from flows.packing import plan_batch_tasks
 from flows.steps.batch_tasks import add_batch_tasks
 from flows.steps.job import create_job
 from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.steps.pool import create_pool
-from flows.steps.storage import create_containers, upload_files
 from flows.top_words import top_words
 from prefect_azure_batch.errors import BatchTasksFailed
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
+from prefect_azure_batch.staging.containers import create_containers, upload_files
+from prefect_azure_batch.staging.local_inputs import find_inputs
 from tests.pipeline.programs import COUNT, in_its_place
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")

@@ -10,7 +10,12 @@ from uuid import UUID
 
 import pytest
 
-from flows.archives import (
+from flows.packing import plan_batch_tasks
+from prefect_azure_batch.errors import BadInput
+from prefect_azure_batch.model.run import Run, new_run
+from prefect_azure_batch.model.tasks import BlobPlace, InputFile
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
+from prefect_azure_batch.staging.archives import (
     MOST_IN_MEMORY,
     Upload,
     manifest,
@@ -19,12 +24,7 @@ from flows.archives import (
     readable_size,
     uploads_of,
 )
-from flows.inputs import find_inputs
-from flows.packing import plan_batch_tasks
-from prefect_azure_batch.errors import BadInput
-from prefect_azure_batch.model.run import Run, new_run
-from prefect_azure_batch.model.tasks import BlobPlace, InputFile
-from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
+from prefect_azure_batch.staging.local_inputs import find_inputs
 
 PROGRAM = Path(__file__).resolve().parents[2] / "tasks_node" / "top_words.py"
 PLACE = BlobPlace("inputs", "bundle0.tar")

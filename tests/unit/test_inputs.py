@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from flows.inputs import blob_prefix, distinct_names, find_inputs, path_below, safe_name
 from prefect_azure_batch.errors import BadInput
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile
 from prefect_azure_batch.settings import Selection
+from prefect_azure_batch.staging.local_inputs import (
+    blob_prefix,
+    distinct_names,
+    find_inputs,
+    path_below,
+    safe_name,
+)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from uuid import UUID
 
 import pytest
 
-from flows.archives import uploads_of
 from flows.merging import plan_levels
 from flows.packing import plan_batch_tasks
 from flows.plan import Plan, make_plan
@@ -12,6 +11,7 @@ from prefect_azure_batch.model.run import new_run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile
 from prefect_azure_batch.service.sas import CLOCK_SKEW
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
+from prefect_azure_batch.staging.archives import uploads_of
 
 MEBIBYTE = 1024**2
 RUN = new_run(UUID(int=0xABC), 0, JobSettings(), CleanUpPolicy())

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from flows.steps.preflight import check_accelerator, check_program
-from flows.steps.storage import check_clock
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.settings import JobSettings
+from prefect_azure_batch.staging.containers import check_clock
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 X86_64 = b"\x7fELF" + bytes(14) + b"\x3e\x00"

@@ -10,9 +10,6 @@ from azure.core.exceptions import ResourceExistsError
 from azure.core.pipeline import PipelineResponse
 from prefect.logging import get_run_logger
 
-from flows.archives import readable_size, uploads_of
-from flows.steps.stale import recipe_of, settle_outputs
-from flows.steps.uploads import not_stored, send_all, stored_digests
 from prefect_azure_batch.errors import ConfigurationError, NotOwned
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, NodeFile, PlannedTask
@@ -20,6 +17,9 @@ from prefect_azure_batch.service.clients import Services, error_code, step
 from prefect_azure_batch.service.sas import CLOCK_SKEW
 from prefect_azure_batch.service.specs import WORD_COUNTER
 from prefect_azure_batch.settings import JobSettings
+from prefect_azure_batch.staging.archives import readable_size, uploads_of
+from prefect_azure_batch.staging.stale_outputs import recipe_of, settle_outputs
+from prefect_azure_batch.staging.uploads import not_stored, send_all, stored_digests
 
 PROGRAMS = Path(__file__).resolve().parents[2] / "tasks_node"
 MACHINES = ("x86_64", "aarch64")

@@ -10,11 +10,11 @@ from typing import IO
 from azure.storage.blob import ContentSettings
 from prefect.logging import get_run_logger
 
-from flows.archives import Upload, md5_of, opened, readable_size
 from prefect_azure_batch.errors import BadInput
 from prefect_azure_batch.model.tasks import BlobPlace
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.parallel import NUM_THREADS, in_parallel
+from prefect_azure_batch.staging.archives import Upload, md5_of, opened, readable_size
 
 # What is larger passes through memory in pieces of some megabytes, and fills a line with fewer.
 LARGE_BYTES = 256 * 1024
