@@ -284,7 +284,7 @@ def ask_on_terminal(names: Mapping[str, str], timeout_s: int) -> dict[str, bool]
 @contextmanager
 def shown_progress() -> Iterator[Callable[[], None]]:
     """Show how far the batch tasks are as a bar, if standard error is a terminal; give its end."""
-    from flows.steps.progress import Progress, on_progress  # noqa: PLC0415 - imports Prefect
+    from prefect_azure_batch.running.progress import Progress, on_progress  # noqa: PLC0415 - imports Prefect
 
     console = Console(stderr=True)
     if not console.is_terminal:

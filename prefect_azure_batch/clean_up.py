@@ -22,10 +22,8 @@ from prefect.logging.loggers import flow_run_logger
 
 from flows.ask import ask
 from flows.beats import State as BeatState
-from flows.events import Announcer
 from flows.heartbeat import Heartbeat
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers, start_deletions
-from flows.steps.pool import take_nodes_away
 from prefect_azure_batch.errors import (
     HeartbeatLost,
     PipelineError,
@@ -35,6 +33,8 @@ from prefect_azure_batch.errors import (
     ServiceError,
 )
 from prefect_azure_batch.model.run import EVERY_ATTEMPT, Run, new_run, run_id_of
+from prefect_azure_batch.running.events import Announcer
+from prefect_azure_batch.running.pool import take_nodes_away
 from prefect_azure_batch.service.clients import Services, open_services, step
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Outcome
 

@@ -13,10 +13,10 @@ from prefect.logging import get_run_logger
 
 from flows.beats import ServiceClock, look_at_heartbeat
 from flows.heartbeat import Heartbeat
-from flows.steps.job import ENDED
 from flows.steps.leftovers import Kinds, delete_attempts, delete_leftovers
 from prefect_azure_batch.errors import ConfigurationError, RunIsOver
 from prefect_azure_batch.model.run import MARK, PREFIX, Run
+from prefect_azure_batch.running.job import ENDED
 from prefect_azure_batch.service import specs
 from prefect_azure_batch.service.clients import Services, error_code, lowered, step
 from prefect_azure_batch.settings import JobSettings

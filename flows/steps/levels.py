@@ -6,10 +6,8 @@ from pathlib import Path
 
 from prefect.logging import get_run_logger
 
-from flows.events import VISIBLE
 from flows.phases import Phases
 from flows.steps.attempt import verified_outputs
-from flows.steps.batch_tasks import add_batch_tasks
 from flows.steps.downloads import Downloads, finish_downloads
 from flows.steps.failures import (
     REPORT_NAME,
@@ -18,11 +16,13 @@ from flows.steps.failures import (
     lost_output,
     report_failures,
 )
-from flows.steps.job import ENDED, end_job_with_last_task, has_ended_by_itself
-from flows.steps.monitor import wait_for_batch_tasks
 from prefect_azure_batch.errors import BatchTaskError, PipelineError, PoolError, ServiceError
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import Failure, PlannedTask
+from prefect_azure_batch.running.events import VISIBLE
+from prefect_azure_batch.running.job import ENDED, end_job_with_last_task, has_ended_by_itself
+from prefect_azure_batch.running.submission import add_batch_tasks
+from prefect_azure_batch.running.watch import wait_for_batch_tasks
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 

@@ -9,11 +9,11 @@ from uuid import uuid4
 import pytest
 
 from blocks import AzureBatchCredentials, AzureStorageCredentials
-from flows.steps.job import create_job, end_job_with_last_task
-from flows.steps.pool import check_image, create_pool, take_nodes_away
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.model.run import Run, new_run
+from prefect_azure_batch.running.job import create_job, end_job_with_last_task
+from prefect_azure_batch.running.pool import check_image, create_pool, take_nodes_away
 from prefect_azure_batch.service.clients import Services, lowered
 from prefect_azure_batch.service.specs import AUTOSCALE_INTERVAL
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings

@@ -10,13 +10,13 @@ from uuid import uuid4
 import pytest
 from azure.batch.models import BatchStartTask, VirtualMachineConfiguration
 
-from flows.steps.job import create_job
-from flows.steps.pool import check_existing_pool, create_pool
 from flows.top_words import top_words
 from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from prefect_azure_batch.errors import ConfigurationError, ServiceError
 from prefect_azure_batch.model.run import Run, new_run
+from prefect_azure_batch.running.job import create_job
+from prefect_azure_batch.running.pool import check_existing_pool, create_pool
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from tests.emulator.builders import IMAGE, a_pool, pool_options, sh

@@ -15,8 +15,8 @@ import pytest
 from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from flows.steps.monitor import wait_for_batch_tasks
 from prefect_azure_batch.model.tasks import Ending, PlannedTask
+from prefect_azure_batch.running.watch import wait_for_batch_tasks
 from prefect_azure_batch.service.clients import Services
 from tests.pipeline.conftest import PROJECT
 from tests.pipeline.watched import JOB, POOL, a_watched

@@ -14,9 +14,9 @@ from prefect.client.schemas.filters import (
     TaskRunFilterName,
 )
 
-from flows.steps.progress import Progress, on_progress
 from flows.top_words import top_words
 from prefect_azure_batch.errors import BatchTaskError, BatchTasksFailed, PoolError, ServiceError
+from prefect_azure_batch.running.progress import Progress, on_progress
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 from tests.support.processes import wait_until

@@ -9,15 +9,15 @@ from azure.batch.models import BatchJobUpdateOptions, BatchMetadataItem, BatchPo
 
 from blocks import AzureStorageCredentials
 from flows.packing import plan_batch_tasks
-from flows.steps.batch_tasks import add_batch_tasks
 from flows.steps.downloads import Downloads, finish_downloads
-from flows.steps.job import create_job, end_job_with_last_task
 from flows.steps.leftovers import Kinds, delete_leftovers
-from flows.steps.monitor import wait_for_batch_tasks
-from flows.steps.pool import check_image, create_pool
 from prefect_azure_batch.errors import NotOwned, ServiceError
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import InputFile
+from prefect_azure_batch.running.job import create_job, end_job_with_last_task
+from prefect_azure_batch.running.pool import check_image, create_pool
+from prefect_azure_batch.running.submission import add_batch_tasks
+from prefect_azure_batch.running.watch import wait_for_batch_tasks
 from prefect_azure_batch.service.clients import Services, step
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from prefect_azure_batch.staging.containers import check_storage, create_containers, upload_files

@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 
 from blocks import AzureBatchCredentials
-from flows.steps.batch_tasks import add_batch_tasks
 from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
@@ -20,6 +19,7 @@ from prefect_azure_batch.errors import (
 )
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import BlobPlace, NodeFile, PlannedTask
+from prefect_azure_batch.running.submission import add_batch_tasks
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.emulator.builders import a_job, a_pool

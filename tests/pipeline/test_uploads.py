@@ -10,13 +10,13 @@ import flows.steps.storage
 import pytest
 
 from flows.packing import plan_batch_tasks
-from flows.steps.batch_tasks import add_batch_tasks
-from flows.steps.job import create_job
 from flows.steps.leftovers import Kinds, delete_leftovers
-from flows.steps.pool import create_pool
 from flows.top_words import top_words
 from prefect_azure_batch.errors import BatchTasksFailed
 from prefect_azure_batch.model.run import Run, new_run
+from prefect_azure_batch.running.job import create_job
+from prefect_azure_batch.running.pool import create_pool
+from prefect_azure_batch.running.submission import add_batch_tasks
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from prefect_azure_batch.staging.containers import create_containers, upload_files

@@ -12,13 +12,13 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
-from flows.steps import monitor
-from flows.steps.monitor import wait_for_batch_tasks
-from flows.steps.progress import Progress, on_progress
 from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.errors import BatchTasksTimedOut, HeartbeatLost, JobEnded, ServiceError
+from prefect_azure_batch.running import watch as monitor
+from prefect_azure_batch.running.progress import Progress, on_progress
+from prefect_azure_batch.running.watch import wait_for_batch_tasks
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import JobSettings
 from tests.emulator.builders import terminate_job

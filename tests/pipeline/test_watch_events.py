@@ -12,11 +12,11 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.events.schemas.events import Event
 from prefect.runtime import flow_run
 
-from flows.events import VISIBLE
 from flows.steps.leftovers import Kinds, delete_leftovers
-from flows.steps.progress import ARTIFACT_KEY
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import Ending
+from prefect_azure_batch.running.events import VISIBLE
+from prefect_azure_batch.running.progress import ARTIFACT_KEY
 from prefect_azure_batch.service.clients import Services
 from tests.pipeline.watched import Watched, a_watched, events_of, until_seen, wait_for_event
 

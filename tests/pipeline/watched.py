@@ -12,10 +12,10 @@ from prefect.client.orchestration import get_client
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 from prefect.events.schemas.events import Event
 
-from flows.steps.monitor import wait_for_batch_tasks
-from flows.steps.progress import Progress, on_progress
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import Ending, PlannedTask
+from prefect_azure_batch.running.progress import Progress, on_progress
+from prefect_azure_batch.running.watch import wait_for_batch_tasks
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from tests.emulator.builders import a_job, pool_options, sh, task_options

@@ -3,8 +3,8 @@
 import pytest
 from azure.batch.models import BatchTaskCreateResult
 
-from flows.steps.batch_tasks import taken_ids
 from prefect_azure_batch.errors import BatchTasksRefused
+from prefect_azure_batch.running.submission import taken_ids
 from prefect_azure_batch.service.clients import is_retryable
 
 

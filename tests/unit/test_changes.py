@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from flows.steps.changes import OVERLAP, Changes
+from prefect_azure_batch.running.changed_items import OVERLAP, Changes
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -1,6 +1,6 @@
 """How long the watch waits between two looks."""
 
-from flows.steps.monitor import FIRST_INTERVAL_S, JITTER, Interval
+from prefect_azure_batch.running.watch import FIRST_INTERVAL_S, JITTER, Interval
 
 
 def test_interval_grows_to_the_longest_while_nothing_changes() -> None:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from azure.batch import BatchClient
 from azure.batch.models import BatchTask, BatchTaskCounts, BatchTaskExecutionInfo
 
-from flows.events import VISIBLE, Announcer
-from flows.steps.changes import Changes
 from prefect_azure_batch.errors import without_sas
 from prefect_azure_batch.model.tasks import Ending, PlannedTask
+from prefect_azure_batch.running.changed_items import Changes
+from prefect_azure_batch.running.events import VISIBLE, Announcer
 from prefect_azure_batch.service.clients import lowered
 
 FIELDS = ["id", "state", "stateTransitionTime", "executionInfo", "nodeInfo"]

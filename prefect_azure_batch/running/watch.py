@@ -12,11 +12,6 @@ from collections.abc import Sequence
 from azure.batch.models import BatchJob, BatchTaskCounts
 from prefect.logging import get_run_logger
 
-from flows.events import Announcer
-from flows.steps.endings import Endings, OnEnded
-from flows.steps.nodes import PoolWatch
-from flows.steps.preparation import failed_preparations
-from flows.steps.progress import Artifact, Progress, Reporter
 from prefect_azure_batch.errors import (
     BatchTasksTimedOut,
     JobEnded,
@@ -26,6 +21,11 @@ from prefect_azure_batch.errors import (
 )
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import Ending, PlannedTask
+from prefect_azure_batch.running.events import Announcer
+from prefect_azure_batch.running.job_preparation import failed_preparations
+from prefect_azure_batch.running.node_watch import PoolWatch
+from prefect_azure_batch.running.progress import Artifact, Progress, Reporter
+from prefect_azure_batch.running.task_watch import Endings, OnEnded
 from prefect_azure_batch.service.clients import Outage, Services, lowered, service_errors, step
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 

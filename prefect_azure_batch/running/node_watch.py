@@ -13,8 +13,6 @@ from azure.batch.models import BatchNode, BatchNodeCounts, BatchPool
 from azure.core.exceptions import AzureError
 from prefect.logging import get_run_logger
 
-from flows.events import VISIBLE, Announcer
-from flows.steps.changes import Changes
 from prefect_azure_batch.errors import (
     NodeUnusable,
     NothingRuns,
@@ -25,6 +23,8 @@ from prefect_azure_batch.errors import (
     without_sas,
 )
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.running.changed_items import Changes
+from prefect_azure_batch.running.events import VISIBLE, Announcer
 from prefect_azure_batch.service.clients import error_code, lowered
 from prefect_azure_batch.service.dead_mans_switch import asks_for_fixed_nodes
 

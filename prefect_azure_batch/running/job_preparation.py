@@ -3,9 +3,9 @@
 from azure.batch import BatchClient
 from azure.batch.models import BatchJobPreparationTaskExecutionInfo
 
-from flows.steps.nodes import PoolWatch
 from prefect_azure_batch.errors import quoted, without_sas
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.running.node_watch import PoolWatch
 from prefect_azure_batch.service.clients import lowered
 
 

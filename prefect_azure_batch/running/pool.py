@@ -14,10 +14,10 @@ from azure.batch.models import (
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from prefect.logging import get_run_logger
 
-from flows.events import Announcer
-from flows.steps.nodes import COMING, READY
 from prefect_azure_batch.errors import ConfigurationError, NotOwned
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.running.events import Announcer
+from prefect_azure_batch.running.node_watch import COMING, READY
 from prefect_azure_batch.service import specs
 from prefect_azure_batch.service.clients import Services, error_code, lowered, step
 from prefect_azure_batch.service.dead_mans_switch import NO_NODES, guarded

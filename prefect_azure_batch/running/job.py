@@ -6,9 +6,9 @@ from functools import partial
 from azure.batch.models import BatchAllTasksCompleteMode, BatchJobUpdateOptions
 from azure.core.exceptions import ResourceExistsError
 
-from flows.events import Announcer
 from prefect_azure_batch.errors import NotOwned
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.running.events import Announcer
 from prefect_azure_batch.service import specs
 from prefect_azure_batch.service.clients import Services, error_code, lowered, step
 from prefect_azure_batch.service.sas import read_url, write_url

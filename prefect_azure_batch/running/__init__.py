@@ -1,0 +1,1 @@
+"""What works on Azure Batch: the pool, the job, its batch tasks, and the watch over them."""
