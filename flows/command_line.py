@@ -32,7 +32,7 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from flows.options import BatchTaskOptions, NodeOptions, SelectionOptions
-from flows.summary import TOTAL_TITLE, output_rows, table_rows
+from prefect_azure_batch.collecting.summary import TOTAL_TITLE, output_rows, table_rows
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
 from prefect_azure_batch.settings import CleanUpPolicy, Policy
 from prefect_azure_batch.staging.local_inputs import find_inputs
@@ -345,7 +345,7 @@ def print_json(result: "Result", output_dir: str) -> None:
     if result.plan:
         sys.stdout.write(json.dumps(dict(result.plan), ensure_ascii=False, indent=2) + "\n")
         return
-    from flows.steps.report import JSON_NAME  # noqa: PLC0415 - imports Prefect
+    from prefect_azure_batch.collecting.publish import JSON_NAME  # noqa: PLC0415 - imports Prefect
 
     with (Path(output_dir) / JSON_NAME).open(encoding="utf-8") as file:
         shutil.copyfileobj(file, sys.stdout)

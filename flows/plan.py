@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
 
-from flows.markup import table
 from flows.packing import is_split, is_too_large
+from prefect_azure_batch.collecting.markdown import table
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import InputFile, PlannedTask
 from prefect_azure_batch.service.sas import CLOCK_SKEW

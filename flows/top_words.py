@@ -31,13 +31,13 @@ from flows.heartbeat import Heartbeat
 from flows.output_files import list_outputs, read_result
 from flows.phases import Phases
 from flows.steps.attempt import attempts, find_run
-from flows.steps.failures import failure_error, report_failures
 from flows.steps.levels import Levels
 from flows.steps.outputs import prepare_output_dir
 from flows.steps.preflight import check_program, gather_inputs, plan_run
-from flows.steps.report import estimate_node_use, publish_results
-from flows.summary import Summary
 from prefect_azure_batch.clean_up import clean_up_after, cleaned_up
+from prefect_azure_batch.collecting.failure_report import failure_error, report_failures
+from prefect_azure_batch.collecting.publish import estimate_node_use, publish_results
+from prefect_azure_batch.collecting.summary import Summary
 from prefect_azure_batch.model.run import Run, new_run, run_id_of
 from prefect_azure_batch.model.tasks import Failure, InputFile, PlannedTask, Result
 from prefect_azure_batch.running.events import give_up_soon

@@ -8,8 +8,8 @@ from prefect.logging import get_run_logger
 
 from flows.phases import Phases
 from flows.steps.attempt import verified_outputs
-from flows.steps.downloads import Downloads, finish_downloads
-from flows.steps.failures import (
+from prefect_azure_batch.collecting.downloads import Downloads, finish_downloads
+from prefect_azure_batch.collecting.failure_report import (
     REPORT_NAME,
     failure_error,
     forget_failures,

@@ -15,8 +15,8 @@ from uuid import uuid4
 import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings
 
-from flows.steps.blob_files import fetch
-from flows.steps.downloads import Downloads, log_path
+from prefect_azure_batch.collecting.downloads import Downloads, log_path
+from prefect_azure_batch.collecting.verified_files import fetch
 from prefect_azure_batch.errors import ConfigurationError, ServiceError
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import BlobPlace, Ending, PlannedTask

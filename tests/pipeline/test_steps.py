@@ -9,8 +9,8 @@ from azure.batch.models import BatchJobUpdateOptions, BatchMetadataItem, BatchPo
 
 from blocks import AzureStorageCredentials
 from flows.packing import plan_batch_tasks
-from flows.steps.downloads import Downloads, finish_downloads
 from flows.steps.leftovers import Kinds, delete_leftovers
+from prefect_azure_batch.collecting.downloads import Downloads, finish_downloads
 from prefect_azure_batch.errors import NotOwned, ServiceError
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import InputFile

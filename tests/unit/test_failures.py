@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from flows.steps.downloads import log_path
-from flows.steps.failures import (
+from prefect_azure_batch.collecting.downloads import log_path
+from prefect_azure_batch.collecting.failure_report import (
     by_cause,
     failure_error,
     failure_report,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.markup import code_block, escaped, table
+from prefect_azure_batch.collecting.markdown import code_block, escaped, table
 
 
 @pytest.mark.parametrize(

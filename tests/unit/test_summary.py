@@ -8,7 +8,7 @@ from typing import TextIO
 
 import pytest
 
-from flows.summary import (
+from prefect_azure_batch.collecting.summary import (
     Summary,
     as_markdown,
     bar,

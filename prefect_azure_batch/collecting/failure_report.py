@@ -10,8 +10,8 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
-from flows.markup import code_block, escaped, table
-from flows.steps.downloads import log_path, tail_of
+from prefect_azure_batch.collecting.downloads import log_path, tail_of
+from prefect_azure_batch.collecting.markdown import code_block, escaped, table
 from prefect_azure_batch.errors import BatchTaskError, BatchTasksFailed, OutputMissing, quoted
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import Ending, Failure

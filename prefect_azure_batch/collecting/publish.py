@@ -5,7 +5,7 @@ from pathlib import Path
 from azure.core.exceptions import HttpResponseError
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.summary import (
+from prefect_azure_batch.collecting.summary import (
     NodeUse,
     Summary,
     as_markdown,

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import PurePath
 from typing import TextIO
 
-from flows.markup import table
+from prefect_azure_batch.collecting.markdown import table
 from prefect_azure_batch.model.tasks import Output, Result, WordCounts
 
 BLOCKS = "▏▎▍▌▋▊▉█"

@@ -1,0 +1,1 @@
+"""What comes back of a run: outputs, logs, reports and artifacts."""
