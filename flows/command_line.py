@@ -244,7 +244,7 @@ def asked_here(hide: Callable[[], None], *, wanted: bool) -> Iterator[CleanUpPol
     if not wanted:
         yield CleanUpPolicy()
         return
-    from flows.ask import on_question  # noqa: PLC0415 - imports Prefect
+    from prefect_azure_batch.ownership.question import on_question  # noqa: PLC0415 - imports Prefect
 
     def question(names: Mapping[str, str], timeout_s: int) -> Mapping[str, bool]:
         """Ask about each of them."""

@@ -27,7 +27,6 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.heartbeat import Heartbeat
 from flows.output_files import list_outputs, read_result
 from flows.phases import Phases
 from flows.steps.attempt import attempts, find_run
@@ -40,6 +39,7 @@ from prefect_azure_batch.collecting.publish import estimate_node_use, publish_re
 from prefect_azure_batch.collecting.summary import Summary
 from prefect_azure_batch.model.run import Run, new_run, run_id_of
 from prefect_azure_batch.model.tasks import Failure, InputFile, PlannedTask, Result
+from prefect_azure_batch.ownership.heartbeat import Heartbeat
 from prefect_azure_batch.running.events import give_up_soon
 from prefect_azure_batch.running.job import create_job
 from prefect_azure_batch.running.pool import check_pool, create_pool

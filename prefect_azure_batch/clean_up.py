@@ -20,10 +20,6 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.logging import get_run_logger
 from prefect.logging.loggers import flow_run_logger
 
-from flows.ask import ask
-from flows.beats import State as BeatState
-from flows.heartbeat import Heartbeat
-from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers, start_deletions
 from prefect_azure_batch.errors import (
     HeartbeatLost,
     PipelineError,
@@ -33,6 +29,15 @@ from prefect_azure_batch.errors import (
     ServiceError,
 )
 from prefect_azure_batch.model.run import EVERY_ATTEMPT, Run, new_run, run_id_of
+from prefect_azure_batch.ownership.deletion import (
+    Kinds,
+    delete_leftovers,
+    find_leftovers,
+    start_deletions,
+)
+from prefect_azure_batch.ownership.heartbeat import Heartbeat
+from prefect_azure_batch.ownership.heartbeat_blob import State as BeatState
+from prefect_azure_batch.ownership.question import ask
 from prefect_azure_batch.running.events import Announcer
 from prefect_azure_batch.running.pool import take_nodes_away
 from prefect_azure_batch.service.clients import Services, open_services, step

@@ -31,11 +31,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.steps.census import NOTHING, Census, Estate, Resource, take_census
-from flows.steps.removal import Removal, remove_all
-from flows.verdict import Word, is_corpse
 from prefect_azure_batch.errors import CleanUpIncomplete
 from prefect_azure_batch.model.run import PREFIX, run_id_of
+from prefect_azure_batch.ownership.dead_runs import Removal, remove_all
+from prefect_azure_batch.ownership.inventory import NOTHING, Census, Estate, Resource, take_census
+from prefect_azure_batch.ownership.liveness import Word, is_corpse
 from prefect_azure_batch.service.clients import Services, open_services
 
 ARTIFACT_KEY = "janitor"

@@ -11,11 +11,11 @@ from azure.batch.models import (
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from prefect.logging import get_run_logger
 
-from flows.beats import ServiceClock, look_at_heartbeat
-from flows.heartbeat import Heartbeat
-from flows.steps.leftovers import Kinds, delete_attempts, delete_leftovers
 from prefect_azure_batch.errors import ConfigurationError, RunIsOver
 from prefect_azure_batch.model.run import MARK, PREFIX, Run
+from prefect_azure_batch.ownership.deletion import Kinds, delete_attempts, delete_leftovers
+from prefect_azure_batch.ownership.heartbeat import Heartbeat
+from prefect_azure_batch.ownership.heartbeat_blob import ServiceClock, look_at_heartbeat
 from prefect_azure_batch.running.job import ENDED
 from prefect_azure_batch.service import specs
 from prefect_azure_batch.service.clients import Services, error_code, lowered, step

@@ -12,9 +12,9 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.sorting import FlowRunSort
 
 from blocks import AzureBatchCredentials, AzureStorageCredentials
-from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
 from prefect_azure_batch.credentials.environment import BATCH_ACCOUNT, read_environment
 from prefect_azure_batch.model.run import EVERY_ATTEMPT, Run, new_run
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers, find_leftovers
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flows.verdict import Word
+from prefect_azure_batch.ownership.liveness import Word
 from tests.pipeline.conftest import leftovers
 from tests.pipeline.endings import Ending
 from tests.pipeline.phases import KEEP_S, MOST_S, PREFECT, Account, Live, Phase

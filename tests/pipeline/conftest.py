@@ -17,11 +17,11 @@ from prefect.settings import (
 from prefect.testing.utilities import prefect_test_harness
 
 from blocks import AzureBatchCredentials, AzureStorageCredentials
-from flows.beats import State, look_at_heartbeat
-from flows.steps.leftovers import Kinds, delete_leftovers
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.model.run import Run, new_run, run_id_of
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers
+from prefect_azure_batch.ownership.heartbeat_blob import State, look_at_heartbeat
 from prefect_azure_batch.running.job import create_job
 from prefect_azure_batch.running.pool import check_image, create_pool
 from prefect_azure_batch.service.clients import Services

@@ -12,12 +12,12 @@ from azure.batch.models import (
     BatchStartTask,
 )
 
-from flows.beats import look_at_heartbeat
-from flows.heartbeat import Heartbeat
-from flows.steps.census import Estate, look_at_run
-from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
 from prefect_azure_batch.janitor import Report, Row
 from prefect_azure_batch.model.run import EVERY_ATTEMPT, Run, new_run
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers, find_leftovers
+from prefect_azure_batch.ownership.heartbeat import Heartbeat
+from prefect_azure_batch.ownership.heartbeat_blob import look_at_heartbeat
+from prefect_azure_batch.ownership.inventory import Estate, look_at_run
 from prefect_azure_batch.service import specs
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings

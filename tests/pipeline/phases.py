@@ -12,10 +12,10 @@ from typing import Any
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.steps.census import Estate, take_census
-from flows.verdict import Word
 from local_azure.client import Control
 from prefect_azure_batch.janitor import janitor
+from prefect_azure_batch.ownership.inventory import Estate, take_census
+from prefect_azure_batch.ownership.liveness import Word
 from prefect_azure_batch.service.clients import Services
 from tests.pipeline.conftest import leftovers
 from tests.pipeline.prefect_server import PrefectServer, stop

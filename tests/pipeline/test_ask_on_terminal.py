@@ -14,9 +14,9 @@ from threading import Thread
 
 import pytest
 
-from flows.steps.leftovers import Kinds, delete_leftovers
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.model.run import EVERY_ATTEMPT, new_run, run_id_of
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.pipeline.conftest import PROJECT, leftovers, mark_for_children

@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 import pytest
 from azure.storage.blob import BlobBlock
 
-from flows.heartbeat import Heartbeat
 from flows.steps.attempt import find_run, open_attempt, verified_outputs
-from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
 from prefect_azure_batch.errors import ConfigurationError, RunIsAlive, RunTakenOver
 from prefect_azure_batch.model.run import Run, new_run
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers, find_leftovers
+from prefect_azure_batch.ownership.heartbeat import Heartbeat
 from prefect_azure_batch.running.job import create_job, end_job_with_last_task
 from prefect_azure_batch.service.clients import Services, lowered
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings

@@ -11,14 +11,14 @@ import pytest
 from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.beats import State, look_at_heartbeat
-from flows.heartbeat import BEATS_PER_LIMIT, Heartbeat
-from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
-from flows.verdict import Word
 from local_azure.client import Control
 from prefect_azure_batch.clean_up import clean_up, cleaned_up, settled
 from prefect_azure_batch.errors import CleanUpIncomplete, PipelineError, RunTakenOver
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers, find_leftovers
+from prefect_azure_batch.ownership.heartbeat import BEATS_PER_LIMIT, Heartbeat
+from prefect_azure_batch.ownership.heartbeat_blob import State, look_at_heartbeat
+from prefect_azure_batch.ownership.liveness import Word
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, Outcome, Policy
 from tests.pipeline.conftest import leftovers

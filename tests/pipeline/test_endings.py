@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.steps.census import take_census
-from flows.verdict import Word
 from local_azure.stack import LocalAzure
+from prefect_azure_batch.ownership.inventory import take_census
+from prefect_azure_batch.ownership.liveness import Word
 from prefect_azure_batch.service.clients import Services
 from tests.pipeline.conftest import leftovers, mark_for_children, node_processes
 from tests.pipeline.phases import flow_process

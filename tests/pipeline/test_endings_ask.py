@@ -14,13 +14,13 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.flow_runs import resume_flow_run
 
-from flows.beats import State, look_at_heartbeat
 from flows.command_line import app, ask_on_terminal
-from flows.heartbeat import Heartbeat
-from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
 from prefect_azure_batch.clean_up import cleaned_up
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers, find_leftovers
+from prefect_azure_batch.ownership.heartbeat import Heartbeat
+from prefect_azure_batch.ownership.heartbeat_blob import State, look_at_heartbeat
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, Policy
 from tests.support.processes import wait_until

@@ -10,11 +10,11 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from blocks import AzureStorageCredentials
-from flows.beats import Beat, Sighting, State, look_at_heartbeat
-from flows.heartbeat import Heartbeat
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.errors import HeartbeatLost, RunIsAlive, RunIsOver, RunLost, RunTakenOver
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run, new_run
+from prefect_azure_batch.ownership.heartbeat import Heartbeat
+from prefect_azure_batch.ownership.heartbeat_blob import Beat, Sighting, State, look_at_heartbeat
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Outcome
 from tests.pipeline.lines import Line
 from tests.support.processes import wait_until

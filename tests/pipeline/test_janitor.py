@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from flows.beats import State, look_at_heartbeat
-from flows.heartbeat import Heartbeat
-from flows.steps.census import take_census
-from flows.steps.removal import Removal, remove_all
 from prefect_azure_batch.errors import RunIsAlive
 from prefect_azure_batch.janitor import janitor
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB
+from prefect_azure_batch.ownership.dead_runs import Removal, remove_all
+from prefect_azure_batch.ownership.heartbeat import Heartbeat
+from prefect_azure_batch.ownership.heartbeat_blob import State, look_at_heartbeat
+from prefect_azure_batch.ownership.inventory import take_census
 from prefect_azure_batch.service.clients import Services
 from tests.pipeline.conftest import leftovers
 from tests.pipeline.estates import (

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from flows.beats import look_at_heartbeat
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.model.run import new_run
+from prefect_azure_batch.ownership.heartbeat_blob import look_at_heartbeat
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.pipeline.conftest import PROJECT, leftovers, mark_for_children

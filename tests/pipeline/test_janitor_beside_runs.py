@@ -15,12 +15,12 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.pipeline import PipelineRequest
 from azure.storage.blob import BlobServiceClient
 
-from flows.steps.census import take_census
-from flows.steps.removal import Removal, remove_all
 from flows.top_words import top_words
-from flows.verdict import Word
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.model.tasks import Result
+from prefect_azure_batch.ownership.dead_runs import Removal, remove_all
+from prefect_azure_batch.ownership.inventory import take_census
+from prefect_azure_batch.ownership.liveness import Word
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.pipeline.conftest import leftovers

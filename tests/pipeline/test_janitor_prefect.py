@@ -8,9 +8,9 @@ from prefect import State, flow
 from prefect.client.orchestration import get_client
 from prefect.states import Cancelling, Pending, Running
 
-from flows.heartbeat import Heartbeat
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.janitor import janitor
+from prefect_azure_batch.ownership.heartbeat import Heartbeat
 from tests.pipeline.estates import LIMIT_S, Left, MakeLeft, row_of
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "accounts")

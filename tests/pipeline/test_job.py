@@ -8,11 +8,11 @@ import pytest
 from prefect import flow
 
 from flows.phases import Phases
-from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.steps.levels import Levels
 from prefect_azure_batch.collecting.publish import estimate_node_use
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import Failure, PlannedTask
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers
 from prefect_azure_batch.running.job import create_job, end_job_with_last_task
 from prefect_azure_batch.service.clients import Services, lowered
 from prefect_azure_batch.settings import JobSettings, PoolSettings

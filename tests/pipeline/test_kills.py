@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from flows.beats import ServiceClock, look_at_heartbeat
-from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.top_words import top_words
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.errors import RunIsOver
 from prefect_azure_batch.janitor import janitor
 from prefect_azure_batch.model.run import EVERY_ATTEMPT, Run, new_run, run_id_of
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers
+from prefect_azure_batch.ownership.heartbeat_blob import ServiceClock, look_at_heartbeat
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.pipeline.conftest import PROJECT, leftovers

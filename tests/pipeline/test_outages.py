@@ -7,10 +7,10 @@ from os import environ
 import pytest
 
 from blocks import AzureBatchCredentials
-from flows.steps.leftovers import Kinds, delete_leftovers
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.errors import ServiceError
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers
 from prefect_azure_batch.running.job import end_job_with_last_task
 from prefect_azure_batch.running.pool import check_image
 from prefect_azure_batch.running.watch import wait_for_batch_tasks

@@ -9,11 +9,11 @@ from azure.batch.models import BatchJobUpdateOptions, BatchMetadataItem, BatchPo
 
 from blocks import AzureStorageCredentials
 from flows.packing import plan_batch_tasks
-from flows.steps.leftovers import Kinds, delete_leftovers
 from prefect_azure_batch.collecting.downloads import Downloads, finish_downloads
 from prefect_azure_batch.errors import NotOwned, ServiceError
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import InputFile
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers
 from prefect_azure_batch.running.job import create_job, end_job_with_last_task
 from prefect_azure_batch.running.pool import check_image, create_pool
 from prefect_azure_batch.running.submission import add_batch_tasks

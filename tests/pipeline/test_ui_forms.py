@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from flows.steps.leftovers import Kinds, delete_leftovers
 from prefect_azure_batch.model.run import new_run
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.pipeline.conftest import leftovers

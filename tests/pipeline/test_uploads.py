@@ -10,10 +10,10 @@ import flows.steps.storage
 import pytest
 
 from flows.packing import plan_batch_tasks
-from flows.steps.leftovers import Kinds, delete_leftovers
 from flows.top_words import top_words
 from prefect_azure_batch.errors import BatchTasksFailed
 from prefect_azure_batch.model.run import Run, new_run
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers
 from prefect_azure_batch.running.job import create_job
 from prefect_azure_batch.running.pool import create_pool
 from prefect_azure_batch.running.submission import add_batch_tasks

@@ -12,9 +12,9 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.events.schemas.events import Event
 from prefect.runtime import flow_run
 
-from flows.steps.leftovers import Kinds, delete_leftovers
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import Ending
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers
 from prefect_azure_batch.running.events import VISIBLE
 from prefect_azure_batch.running.progress import ARTIFACT_KEY
 from prefect_azure_batch.service.clients import Services

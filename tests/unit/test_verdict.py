@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flows.beats import Beat, Sighting, State
-from flows.verdict import (
+from prefect_azure_batch.ownership.heartbeat_blob import Beat, Sighting, State
+from prefect_azure_batch.ownership.liveness import (
     LONGEST_RUN_S,
     Evidence,
     Marks,

@@ -20,9 +20,9 @@ from prefect.runtime import flow_run
 from prefect.states import Running
 from pydantic import Field, create_model
 
-from flows.heartbeat import Heartbeat
 from prefect_azure_batch.errors import RunLost, ServiceError
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.ownership.heartbeat import Heartbeat
 from prefect_azure_batch.settings import CleanUpPolicy
 
 POLL_S = 2

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from flows.beats import Sighting, State
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB, PREFIX
+from prefect_azure_batch.ownership.heartbeat_blob import Sighting, State
 
 # The service gives up a batch task after this time, and no run is allowed more.
 LONGEST_RUN_S = 180 * 24 * 3600.0

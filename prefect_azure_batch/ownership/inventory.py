@@ -9,10 +9,10 @@ from uuid import UUID
 from azure.batch.models import BatchMetadataItem
 from pydantic import ValidationError
 
-from flows.beats import ServiceClock, Sighting, look_at_heartbeat
-from flows.steps.leftovers import Kinds
-from flows.verdict import Evidence, Verdict, Word, judge, read_marks
 from prefect_azure_batch.model.run import MARK, PREFIX, Run, new_run
+from prefect_azure_batch.ownership.deletion import Kinds
+from prefect_azure_batch.ownership.heartbeat_blob import ServiceClock, Sighting, look_at_heartbeat
+from prefect_azure_batch.ownership.liveness import Evidence, Verdict, Word, judge, read_marks
 from prefect_azure_batch.service.clients import Services, lowered, step
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 

@@ -9,13 +9,13 @@ from uuid import UUID
 
 from azure.core.exceptions import HttpResponseError
 
-from flows.beats import State
-from flows.heartbeat import Heartbeat
-from flows.steps.census import NOTHING, Estate, look_at_run
-from flows.steps.leftovers import Kinds, delete_leftovers
-from flows.verdict import Word
 from prefect_azure_batch.errors import CleanUpIncomplete, PipelineError, RunLost
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB
+from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers
+from prefect_azure_batch.ownership.heartbeat import Heartbeat
+from prefect_azure_batch.ownership.heartbeat_blob import State
+from prefect_azure_batch.ownership.inventory import NOTHING, Estate, look_at_run
+from prefect_azure_batch.ownership.liveness import Word
 from prefect_azure_batch.service.clients import Services, error_code, service_errors, step
 from prefect_azure_batch.service.parallel import in_parallel
 

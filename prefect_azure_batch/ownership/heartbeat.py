@@ -18,7 +18,6 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 
-from flows.beats import Beat, Sighting, State, look_at_heartbeat
 from prefect_azure_batch.errors import (
     HeartbeatLost,
     RunIsAlive,
@@ -28,6 +27,7 @@ from prefect_azure_batch.errors import (
     ServiceError,
 )
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run
+from prefect_azure_batch.ownership.heartbeat_blob import Beat, Sighting, State, look_at_heartbeat
 from prefect_azure_batch.service.clients import service_errors
 from prefect_azure_batch.settings import Outcome
 

@@ -1,0 +1,1 @@
+"""Whose a resource is, whether its run is alive, and how it is deleted."""
