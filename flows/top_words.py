@@ -28,15 +28,15 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.output_files import list_outputs, read_result
-from flows.phases import Phases
-from flows.steps.attempt import attempts, find_run
-from flows.steps.levels import Levels
-from flows.steps.outputs import prepare_output_dir
-from flows.steps.preflight import check_program, gather_inputs, plan_run
 from prefect_azure_batch.clean_up import clean_up_after, cleaned_up
 from prefect_azure_batch.collecting.failure_report import failure_error, report_failures
 from prefect_azure_batch.collecting.publish import estimate_node_use, publish_results
 from prefect_azure_batch.collecting.summary import Summary
+from prefect_azure_batch.engine.attempts import attempts, find_run
+from prefect_azure_batch.engine.levels import Levels
+from prefect_azure_batch.engine.output_folder import prepare_output_dir
+from prefect_azure_batch.engine.preflight import check_program, gather_inputs, plan_run
+from prefect_azure_batch.engine.stopwatch import Phases
 from prefect_azure_batch.model.run import Run, new_run, run_id_of
 from prefect_azure_batch.model.tasks import Failure, InputFile, PlannedTask, Result
 from prefect_azure_batch.ownership.heartbeat import Heartbeat

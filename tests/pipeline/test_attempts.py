@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from azure.storage.blob import BlobBlock
 
-from flows.steps.attempt import find_run, open_attempt, verified_outputs
+from prefect_azure_batch.engine.attempts import find_run, open_attempt, verified_outputs
 from prefect_azure_batch.errors import ConfigurationError, RunIsAlive, RunTakenOver
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers, find_leftovers

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from prefect import flow
 
-from flows.phases import Phases
-from flows.steps.levels import Levels
 from prefect_azure_batch.collecting.publish import estimate_node_use
+from prefect_azure_batch.engine.levels import Levels
+from prefect_azure_batch.engine.stopwatch import Phases
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import Failure, PlannedTask
 from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers

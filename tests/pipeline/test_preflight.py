@@ -11,8 +11,8 @@ from azure.storage.blob import BlobServiceClient
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-from flows.steps.preflight import gather_inputs
 from flows.top_words import top_words
+from prefect_azure_batch.engine.preflight import gather_inputs
 from prefect_azure_batch.errors import BadInput
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Policy, PoolSettings, Selection

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.steps.levels import is_done
+from prefect_azure_batch.engine.levels import is_done
 from prefect_azure_batch.model.tasks import BlobPlace, NodeFile, PlannedTask
 
 REDUCER = PlannedTask(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.steps.outputs import prepare_output_dir
+from prefect_azure_batch.engine.output_folder import prepare_output_dir
 from prefect_azure_batch.errors import ConfigurationError
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from flows.phases import Phases
+from prefect_azure_batch.engine.stopwatch import Phases
 
 
 def test_phases_add_up() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from flows.merging import plan_levels
 from flows.packing import plan_batch_tasks
-from flows.plan import Plan, make_plan
+from prefect_azure_batch.engine.plan import Plan, make_plan
 from prefect_azure_batch.model.run import new_run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile
 from prefect_azure_batch.service.sas import CLOCK_SKEW

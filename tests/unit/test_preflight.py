@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.steps.preflight import check_accelerator, check_program
+from prefect_azure_batch.engine.preflight import check_accelerator, check_program
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.settings import JobSettings
 from prefect_azure_batch.staging.containers import check_clock

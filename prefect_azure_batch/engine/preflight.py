@@ -13,7 +13,7 @@ from prefect.logging import get_run_logger
 from flows.merging import Level, plan_levels
 from flows.own_program import plan_own_program
 from flows.packing import is_too_large, plan_batch_tasks
-from flows.plan import Plan, make_plan
+from prefect_azure_batch.engine.plan import Plan, make_plan
 from prefect_azure_batch.errors import BadInput, ConfigurationError
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from prefect.logging import get_run_logger
 
-from flows.phases import Phases
-from flows.steps.attempt import verified_outputs
 from prefect_azure_batch.collecting.downloads import Downloads, finish_downloads
 from prefect_azure_batch.collecting.failure_report import (
     REPORT_NAME,
@@ -16,6 +14,8 @@ from prefect_azure_batch.collecting.failure_report import (
     lost_output,
     report_failures,
 )
+from prefect_azure_batch.engine.attempts import verified_outputs
+from prefect_azure_batch.engine.stopwatch import Phases
 from prefect_azure_batch.errors import BatchTaskError, PipelineError, PoolError, ServiceError
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import Failure, PlannedTask
