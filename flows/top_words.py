@@ -11,7 +11,7 @@ if __name__ == "__main__":
 
     # Python puts this script's folder first on its path; the project's packages are one above.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    from flows.command_line import main
+    from prefect_azure_batch.command_line.app import main
 
     sys.exit(main())
 

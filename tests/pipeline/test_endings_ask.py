@@ -14,8 +14,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.flow_runs import resume_flow_run
 
-from flows.command_line import app, ask_on_terminal
 from prefect_azure_batch.clean_up import cleaned_up
+from prefect_azure_batch.command_line.app import app, ask_on_terminal
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers, find_leftovers

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from cyclopts import App
 
-from flows.command_line import (
+from prefect_azure_batch.command_line.app import (
     DEFAULT_BATCH_TASKS,
     DEFAULT_NODES,
     NO_SELECTION,
     checked_settings,
 )
-from flows.options import BatchTaskOptions, NodeOptions, SelectionOptions
+from prefect_azure_batch.command_line.options import BatchTaskOptions, NodeOptions, SelectionOptions
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.settings import JobSettings, PoolSettings, Selection
 

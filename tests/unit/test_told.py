@@ -2,7 +2,7 @@
 
 import httpx
 
-from flows.command_line import told
+from prefect_azure_batch.command_line.app import told
 from prefect_azure_batch.errors import PipelineError
 
 

@@ -31,8 +31,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from flows.options import BatchTaskOptions, NodeOptions, SelectionOptions
 from prefect_azure_batch.collecting.summary import TOTAL_TITLE, output_rows, table_rows
+from prefect_azure_batch.command_line.options import BatchTaskOptions, NodeOptions, SelectionOptions
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
 from prefect_azure_batch.settings import CleanUpPolicy, Policy
 from prefect_azure_batch.staging.local_inputs import find_inputs
