@@ -11,7 +11,6 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from flows.merging import Level, plan_levels
-from flows.own_program import plan_own_program
 from flows.packing import is_too_large, plan_batch_tasks
 from prefect_azure_batch.engine.plan import Plan, make_plan
 from prefect_azure_batch.errors import BadInput, ConfigurationError
@@ -32,6 +31,7 @@ from prefect_azure_batch.staging.local_inputs import (
     path_below,
     safe_name,
 )
+from prefect_azure_batch.workloads.own_program import plan_own_program
 
 ARTIFACT_KEY = "plan"
 # Reading the beginning of every blob would be a call for each.

@@ -31,10 +31,10 @@ from azure.batch.models import (
     VirtualMachineConfiguration,
 )
 
-from flows.own_program import UPLOADED, program_commands
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import BlobPlace, NodeFile, PlannedTask
 from prefect_azure_batch.settings import JobSettings, PoolSettings, minutes_at_least
+from prefect_azure_batch.workloads.own_program import UPLOADED, program_commands
 
 UrlOf = Callable[[BlobPlace], str]
 """Gives the read-only SAS URL of a blob."""

@@ -8,11 +8,15 @@ from uuid import UUID
 
 import pytest
 
-from flows.own_program import output_names, plan_own_program, program_commands
 from prefect_azure_batch.model.run import new_run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, NodeFile
 from prefect_azure_batch.service.specs import shell_command
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
+from prefect_azure_batch.workloads.own_program import (
+    output_names,
+    plan_own_program,
+    program_commands,
+)
 
 RUN = new_run(UUID(int=0xABC), 1, JobSettings(), CleanUpPolicy())
 AWKWARD = ["", "a b", "it's", '"', "$HOME", "$(touch x)", "`touch x`", "a\nb\n", "-n", "\\", "*"]

@@ -6,13 +6,13 @@ from uuid import UUID
 import pytest
 
 from flows.merging import plan_levels
-from flows.own_program import plan_own_program
 from flows.packing import plan_batch_tasks
 from prefect_azure_batch.model.run import new_run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, PlannedTask
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from prefect_azure_batch.staging.local_inputs import find_inputs
 from prefect_azure_batch.staging.stale_outputs import recipe_of, stale_tasks
+from prefect_azure_batch.workloads.own_program import plan_own_program
 
 MEBIBYTE = 1024**2
 RUN = new_run(UUID(int=0xABC), 0, JobSettings(), CleanUpPolicy())
