@@ -27,7 +27,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.output_files import list_outputs, read_result
+from flows.word_count.output_files import list_outputs, read_result
 from prefect_azure_batch.clean_up import clean_up_after, cleaned_up
 from prefect_azure_batch.collecting.failure_report import failure_error, report_failures
 from prefect_azure_batch.collecting.publish import estimate_node_use, publish_results

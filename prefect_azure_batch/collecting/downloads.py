@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
-from flows.unpacking import ExitRecord, unpack
+from flows.word_count.bundles import ExitRecord, unpack
 from prefect_azure_batch.collecting.verified_files import fetch
 from prefect_azure_batch.errors import ConfigurationError, OutputDamaged, ServiceError, without_sas
 from prefect_azure_batch.model.run import Run

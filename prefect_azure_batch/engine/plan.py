@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
 
-from flows.packing import is_split, is_too_large
+from flows.word_count.packing import is_split, is_too_large
 from prefect_azure_batch.collecting.markdown import table
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import InputFile, PlannedTask

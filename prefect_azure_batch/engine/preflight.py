@@ -10,8 +10,8 @@ from azure.storage.blob import BlobProperties
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from flows.merging import Level, plan_levels
-from flows.packing import is_too_large, plan_batch_tasks
+from flows.word_count.merging import Level, plan_levels
+from flows.word_count.packing import is_too_large, plan_batch_tasks
 from prefect_azure_batch.engine.plan import Plan, make_plan
 from prefect_azure_batch.errors import BadInput, ConfigurationError
 from prefect_azure_batch.model.run import Run

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from flows.packing import archive_of, manifest_of, place_of
+from flows.word_count.packing import archive_of, manifest_of, place_of
 from prefect_azure_batch.errors import BadInput
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, PlannedTask

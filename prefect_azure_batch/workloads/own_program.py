@@ -7,7 +7,7 @@ import os
 import shlex
 from collections.abc import Sequence
 
-from flows.packing import place_of
+from flows.word_count.packing import place_of
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import InputFile, NodeFile, PlannedTask, output_name_of
 from prefect_azure_batch.settings import JobSettings

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows import merging
 from flows.top_words import top_words
+from flows.word_count import merging
 from prefect_azure_batch.errors import BatchTasksFailed, OutputMissing
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 from tests.pipeline.conftest import PROJECT

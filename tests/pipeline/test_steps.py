@@ -8,7 +8,7 @@ import pytest
 from azure.batch.models import BatchJobUpdateOptions, BatchMetadataItem, BatchPoolUpdateOptions
 
 from blocks import AzureStorageCredentials
-from flows.packing import plan_batch_tasks
+from flows.word_count.packing import plan_batch_tasks
 from prefect_azure_batch.collecting.downloads import Downloads, finish_downloads
 from prefect_azure_batch.errors import NotOwned, ServiceError
 from prefect_azure_batch.model.run import Run, new_run

@@ -9,8 +9,8 @@ from uuid import uuid4
 import flows.steps.storage
 import pytest
 
-from flows.packing import plan_batch_tasks
 from flows.top_words import top_words
+from flows.word_count.packing import plan_batch_tasks
 from prefect_azure_batch.errors import BatchTasksFailed
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers

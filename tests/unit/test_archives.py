@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from flows.packing import plan_batch_tasks
+from flows.word_count.packing import plan_batch_tasks
 from prefect_azure_batch.errors import BadInput
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from flows.merging import FAN_IN, plan_levels
+from flows.word_count.merging import FAN_IN, plan_levels
 from prefect_azure_batch.model.run import Run, new_run
 from prefect_azure_batch.model.tasks import BlobPlace, PlannedTask
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings

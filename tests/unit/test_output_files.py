@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.output_files import list_outputs, read_result, read_words
+from flows.word_count.output_files import list_outputs, read_result, read_words
 from prefect_azure_batch.errors import OutputUnreadable
 from prefect_azure_batch.model.tasks import InputFile, Output, PlannedTask
 

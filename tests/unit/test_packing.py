@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from flows.packing import (
+from flows.word_count.packing import (
     BIG_FILE_BYTES,
     BLOBS_IN_A_BUNDLE,
     BUNDLE_BYTES,

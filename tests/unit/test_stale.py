@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from flows.merging import plan_levels
-from flows.packing import plan_batch_tasks
+from flows.word_count.merging import plan_levels
+from flows.word_count.packing import plan_batch_tasks
 from prefect_azure_batch.model.run import new_run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, PlannedTask
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings

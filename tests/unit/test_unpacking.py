@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.unpacking import ExitRecord, unpack
+from flows.word_count.bundles import ExitRecord, unpack
 from prefect_azure_batch.errors import OutputDamaged
 
 INPUTS = ("a.txt", "b.txt")

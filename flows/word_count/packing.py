@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import groupby
 from math import ceil
 
-from flows.merging import counts_of
+from flows.word_count.merging import counts_of
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, NodeFile, PlannedTask
 from prefect_azure_batch.settings import JobSettings, PoolSettings
