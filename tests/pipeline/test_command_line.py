@@ -101,7 +101,7 @@ def test_arguments_are_checked_before_prefect_is_imported(
     """A wrong argument is told at once: Prefect would take seconds to import."""
     code = (
         "import sys\n"
-        "from flows.command_line import main\n"
+        "from prefect_azure_batch.command_line.app import main\n"
         "try:\n"
         "    code = main()\n"
         "except SystemExit as leaving:\n"

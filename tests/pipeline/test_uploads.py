@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
-import flows.steps.storage
+from prefect_azure_batch.staging import containers
 import pytest
 
 from flows.top_words import top_words
@@ -172,7 +172,7 @@ def test_accelerators_go_with_the_program(
     names = ("top_words.py", "top_words-x86_64.so", "top_words-aarch64.so")
     for name in (*names, "other.so"):
         (programs / name).write_text("")
-    monkeypatch.setattr(flows.steps.storage, "PROGRAMS", programs)
+    monkeypatch.setattr(containers, "PROGRAMS", programs)
 
     upload(services, run, folder)
 

@@ -16,7 +16,7 @@ from local_azure.batch.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.errors import BatchTasksTimedOut, HeartbeatLost, JobEnded, ServiceError
-from prefect_azure_batch.running import watch as monitor
+from prefect_azure_batch.running import watch
 from prefect_azure_batch.running.progress import Progress, on_progress
 from prefect_azure_batch.running.watch import wait_for_batch_tasks
 from prefect_azure_batch.service.clients import Services
@@ -177,7 +177,7 @@ def test_job_that_is_never_done_times_out(
     bent_services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the service does not end a job that takes too long, the watch does."""
-    monkeypatch.setattr(monitor, "GRACE_S", 0)
+    monkeypatch.setattr(watch, "GRACE_S", 0)
     watched = a_watched(bent_services)
     watched.add("sleep 60")
     job = JobSettings(poll_interval_s=0.1, max_wall_clock_time_s=1)
