@@ -86,7 +86,7 @@ def breaches(who: tuple[str, ...], allowed: tuple[str, ...]) -> list[str]:
 
 def test_there_is_something_to_check() -> None:
     """The rules below hold of real modules."""
-    assert {"flows", "blocks", "local_azure.batch.server"} <= FILES.keys()
+    assert {"flows", "blocks", "local_azure.batch"} <= FILES.keys()
 
 
 def test_there_are_no_cycles() -> None:
@@ -110,15 +110,6 @@ def test_there_are_no_cycles() -> None:
 def test_what_packages_import(who: tuple[str, ...], allowed: tuple[str, ...]) -> None:
     """Each package keeps to what the design allows it."""
     assert breaches(who, allowed) == []
-
-
-def test_local_azure_does_not_know_the_sdk() -> None:
-    """The emulator speaks the wire; cryptography is for TLS only."""
-    assert breaches(("local_azure",), ("local_azure", "starlette", "uvicorn", "cryptography")) == []
-    users = {
-        n for n, t in imported_by("local_azure").items() if any("cryptography" in x for x in t)
-    }
-    assert users <= {"local_azure.batch.tls"}
 
 
 def test_nobody_imports_tests_benchmarks_or_node_programs() -> None:
@@ -174,99 +165,6 @@ def test_flows_know_only_what_is_below_them() -> None:
         if flow_layer(target) > flow_layer(name)
     ]
     assert upward == []
-
-
-LAYERS = (
-    "states errors clock",
-    "wire",
-    "records schemas odata failures",
-    "store",
-    "calls",
-    "pools nodes jobs tasks files images",
-    "routes",
-    "server",
-)
-"""The emulator's layers from the bottom: a module imports from its own and from those below."""
-
-
-def test_layers_of_the_emulator() -> None:
-    """No module imports from a layer above its own."""
-    level = {
-        f"local_azure.batch.{name}": number
-        for number, names in enumerate(LAYERS)
-        for name in names.split()
-    }
-    upward = [
-        f"{name} -> {target}"
-        for name, number in level.items()
-        for target in imports_of(name)
-        if level.get(target, -1) > number
-    ]
-    assert upward == []
-
-
-def test_operations_know_neither_http_nor_the_engine() -> None:
-    """Resource modules see calls and the store; running things is for others."""
-    engine = ("scheduler", "dispatcher", "allocator", "job_keeper", "runner", "server", "engine")
-    forbidden = ("starlette", "uvicorn", *(f"local_azure.batch.{name}" for name in engine))
-    resources = tuple(f"local_azure.batch.{name}" for name in LAYERS[5].split())
-    found = [
-        f"{name} -> {target}"
-        for name, targets in imported_by(*resources).items()
-        for target in targets
-        if within(target, *forbidden)
-    ]
-    assert found == []
-
-
-def calls_in(name: str) -> set[str]:
-    """Return what is called in a module, as written."""
-    return {ast.unparse(node.func) for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)}
-
-
-CAPABILITIES = {
-    "processes": (
-        (
-            "subprocess.Popen",
-            "subprocess.run",
-            "asyncio.create_subprocess_exec",
-            "os.fork",
-            "subprocess.check_output",
-            "asyncio.create_subprocess_shell",
-            "os.execv",
-            "os.execvp",
-        ),
-        {
-            "local_azure.azurite",
-            "local_azure.warden",
-            "local_azure.guard",
-            "local_azure.batch.runner",
-        },
-    ),
-    "sockets": (("socket.create_server", "uvicorn.Server"), {"local_azure.batch.server"}),
-    "HTTP": (
-        (
-            "urllib.request.urlopen",
-            "urllib.request.build_opener",
-            "http.client.HTTPConnection",
-            "urllib.request.Request",
-        ),
-        {"local_azure.batch.transfer", "local_azure.client", "local_azure.stack"},
-    ),
-}
-"""Who of the laptop's Azure may start processes, listen, and ask other servers."""
-
-
-@pytest.mark.parametrize("capability", CAPABILITIES)
-def test_who_may_do_what(capability: str) -> None:
-    """Nobody else does."""
-    functions, allowed = CAPABILITIES[capability]
-    others = {
-        name
-        for name in FILES
-        if within(name, "local_azure") and name not in allowed and calls_in(name) & {*functions}
-    }
-    assert others == set()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "flows").glob("*.py")), ids=lambda path: path.stem)
