@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from local_azure.batch.autoscale import GOING
 from local_azure.batch.dispatcher import Dispatcher
 from local_azure.batch.engine import Engine
-from local_azure.batch.failures import resize_error
 from local_azure.batch.pools import cores_of
 from local_azure.batch.records import Key, Node, Pool, Record
 from local_azure.batch.states import AllocationState, NodeState, PoolState
-from local_azure.batch.wire import Json, etag_of, parse_duration
+from local_azure.batch.wire.failures import resize_error
+from local_azure.batch.wire.formats import Json, etag_of, parse_duration
 
 _KINDS = {True: "dedicated", False: "low-priority"}
 _QUOTA_CODES = {True: "AccountCoreQuotaReached", False: "AccountLowPriorityCoreQuotaReached"}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from local_azure.batch import tokens
-from local_azure.batch.errors import BatchError, authentication_failed
+from local_azure.batch.wire.errors import BatchError, authentication_failed
 
 _SIGNED_HEADERS = (
     "content-encoding",

@@ -5,12 +5,17 @@ from uuid import uuid4
 
 from local_azure.batch import schemas
 from local_azure.batch.calls import Call, Service
-from local_azure.batch.errors import BatchError, invalid_property, not_implemented, property_error
-from local_azure.batch.failures import failure
 from local_azure.batch.pools import create_pool
 from local_azure.batch.records import Job
 from local_azure.batch.states import PoolState
-from local_azure.batch.wire import Json
+from local_azure.batch.wire.errors import (
+    BatchError,
+    invalid_property,
+    not_implemented,
+    property_error,
+)
+from local_azure.batch.wire.failures import failure
+from local_azure.batch.wire.formats import Json
 
 _MAX_PREFIX = 20
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from local_azure.batch.calls import Service
-from local_azure.batch.errors import BatchError, invalid_property, missing_property
 from local_azure.batch.formula import OPTION, TARGETS, FormulaError, Scope, parse
 from local_azure.batch.records import Pool
 from local_azure.batch.states import AllocationState, JobState, NodeState
 from local_azure.batch.store import Store
-from local_azure.batch.wire import Json, format_time, parse_duration
+from local_azure.batch.wire.errors import BatchError, invalid_property, missing_property
+from local_azure.batch.wire.formats import Json, format_time, parse_duration
 
 INTERVAL = "PT15M"
 """How often a formula is evaluated, unless told otherwise."""

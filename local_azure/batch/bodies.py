@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from local_azure.batch.errors import BatchError, invalid_body
+from local_azure.batch.wire.errors import BatchError, invalid_body
 
 MAX_BYTES = 4 * 1024 * 1024
 

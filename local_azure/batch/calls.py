@@ -10,12 +10,12 @@ from urllib.parse import quote, urlencode
 
 from local_azure.batch import odata
 from local_azure.batch.clock import Clock
-from local_azure.batch.errors import BatchError, condition_not_met, invalid_query
 from local_azure.batch.history import History
 from local_azure.batch.journal import Journal
 from local_azure.batch.records import Record
 from local_azure.batch.store import Store
-from local_azure.batch.wire import (
+from local_azure.batch.wire.errors import BatchError, condition_not_met, invalid_query
+from local_azure.batch.wire.formats import (
     Json,
     format_http_date,
     format_time,

@@ -17,12 +17,12 @@ from starlette.routing import Route
 from local_azure.batch import bodies
 from local_azure.batch.calls import Service
 from local_azure.batch.delays import Delays
-from local_azure.batch.errors import BatchError
 from local_azure.batch.faults import Faults, Rule
 from local_azure.batch.idleness import Idleness
 from local_azure.batch.meter import Meter
 from local_azure.batch.states import JobState, NodeState, PoolState
-from local_azure.batch.wire import Json, format_time
+from local_azure.batch.wire.errors import BatchError
+from local_azure.batch.wire.formats import Json, format_time
 
 PREFIX = "/_emulator"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import chain
 
 from local_azure.batch import exit_conditions, schemas
-from local_azure.batch.errors import BAD_REQUEST, BatchError, invalid_property, property_error
 from local_azure.batch.records import Job, Key, Task, key_of
 from local_azure.batch.states import TaskState
 from local_azure.batch.store import Store
-from local_azure.batch.wire import Json
+from local_azure.batch.wire.errors import BAD_REQUEST, BatchError, invalid_property, property_error
+from local_azure.batch.wire.formats import Json
 
 _MAX_LENGTH = 64_000
 _INT32 = 2**31 - 1

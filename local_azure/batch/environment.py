@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local_azure.batch.calls import Account
 from local_azure.batch.records import Node
-from local_azure.batch.wire import Json
+from local_azure.batch.wire.formats import Json
 
 NODE_FOLDERS = ("applications", "fsmounts", "shared", "startup", "volatile", "workitems")
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from local_azure.batch.clock import Clock
-from local_azure.batch.failures import exit_code_failure
 from local_azure.batch.faults import Faults
 from local_azure.batch.folders import Folders
 from local_azure.batch.runner import Outcome, Runner, Work
+from local_azure.batch.wire.failures import exit_code_failure
 
 
 class FailingRunner(Runner):

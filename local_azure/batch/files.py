@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from local_azure.batch.calls import Call, Reply, page
-from local_azure.batch.errors import BatchError, conflict, not_found
 from local_azure.batch.records import Node
-from local_azure.batch.wire import Json, format_http_date, format_time
+from local_azure.batch.wire.errors import BatchError, conflict, not_found
+from local_azure.batch.wire.formats import Json, format_http_date, format_time
 
 _FIELDS = frozenset({"name", "url", "isDirectory", "properties"})
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, Protocol
 
-from local_azure.batch.wire import format_time, parse_time
+from local_azure.batch.wire.formats import format_time, parse_time
 
 # A number (also a truth value: 1 or 0), list of numbers, datetime, timedelta, or option.
 Value = Any

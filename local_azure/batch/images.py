@@ -5,7 +5,7 @@ Publishers, offers, skus and node agents are those of the real service in Novemb
 
 from local_azure.batch.calls import Call, Reply
 from local_azure.batch.odata import parse_filter
-from local_azure.batch.wire import Json
+from local_azure.batch.wire.formats import Json
 
 # publisher, offer, sku, node agent, OS type, end of support (None: not announced)
 _IMAGES = (

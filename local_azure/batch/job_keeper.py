@@ -7,7 +7,7 @@ from local_azure.batch.engine import Engine
 from local_azure.batch.preparation import Preparation
 from local_azure.batch.records import Job, Key, Task, key_of
 from local_azure.batch.states import JobState, TaskState
-from local_azure.batch.wire import duration_s
+from local_azure.batch.wire.formats import duration_s
 
 _LIVE = (JobState.ACTIVE, JobState.DISABLING, JobState.DISABLED, JobState.ENABLING)
 

@@ -15,11 +15,11 @@ from local_azure.batch.calls import (
     listing,
     written,
 )
-from local_azure.batch.errors import conflict, exists
 from local_azure.batch.records import Job
 from local_azure.batch.states import JobState
 from local_azure.batch.tasks import add_manager
-from local_azure.batch.wire import Json, etag_of, format_time, without_none
+from local_azure.batch.wire.errors import conflict, exists
+from local_azure.batch.wire.formats import Json, etag_of, format_time, without_none
 
 _TERMINATE = schemas.obj({"terminateReason": schemas.string})
 _DISABLE = schemas.obj(

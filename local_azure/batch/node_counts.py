@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from local_azure.batch.calls import Call, Reply, page
 from local_azure.batch.records import Node
 from local_azure.batch.states import NodeState
-from local_azure.batch.wire import Json
+from local_azure.batch.wire.formats import Json
 
 _FIELDS = frozenset({"poolId", "dedicated", "lowPriority"})
 _NAMES = {state: str(state) for state in NodeState} | {

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from local_azure.batch.errors import BatchError, invalid_query
-from local_azure.batch.wire import Json, parse_time
+from local_azure.batch.wire.errors import BatchError, invalid_query
+from local_azure.batch.wire.formats import Json, parse_time
 
 Predicate = Callable[[Json], bool]
 MAX_PAGE = 1000

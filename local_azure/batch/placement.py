@@ -7,7 +7,7 @@ from local_azure.batch.dependencies import Dependencies
 from local_azure.batch.records import Job, Key, Node, Pool, Task, key_of
 from local_azure.batch.states import JobState, TaskState
 from local_azure.batch.store import Store
-from local_azure.batch.wire import Json
+from local_azure.batch.wire.formats import Json
 
 _AFFINITY = "TVM:"
 # Tasks that fit on no node are passed over, but not without end: each ending run looks anew.

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from local_azure.batch import autoscale, schemas
 from local_azure.batch.calls import Call, Reply, written
-from local_azure.batch.errors import BatchError, conflict, invalid_property, missing_property
 from local_azure.batch.pools import TARGETS, check_timeout, writable
 from local_azure.batch.records import Pool
 from local_azure.batch.states import AllocationState, NodeState
-from local_azure.batch.wire import Json
+from local_azure.batch.wire.errors import BatchError, conflict, invalid_property, missing_property
+from local_azure.batch.wire.formats import Json
 
 _MAX_REMOVED = 100
 _DEALLOCATION = {

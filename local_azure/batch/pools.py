@@ -13,10 +13,10 @@ from local_azure.batch.calls import (
     listing,
     written,
 )
-from local_azure.batch.errors import conflict, exists, invalid_property
 from local_azure.batch.records import Pool
 from local_azure.batch.states import AllocationState, PoolState
-from local_azure.batch.wire import Json, etag_of, format_time, parse_duration
+from local_azure.batch.wire.errors import conflict, exists, invalid_property
+from local_azure.batch.wire.formats import Json, etag_of, format_time, parse_duration
 
 _VM_SIZE = re.compile(r"(?:standard|basic)_[a-z]+(\d+)[a-z0-9_-]*", re.IGNORECASE)
 _MIN_RESIZE_TIMEOUT_S = 300

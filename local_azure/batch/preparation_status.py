@@ -1,8 +1,8 @@
 """The operation that tells how a job's preparation and release tasks went on each node."""
 
 from local_azure.batch.calls import Call, Reply, page
-from local_azure.batch.errors import conflict
-from local_azure.batch.wire import Json
+from local_azure.batch.wire.errors import conflict
+from local_azure.batch.wire.formats import Json
 
 _INFOS = {
     "preparation": "jobPreparationTaskExecutionInfo",

@@ -16,7 +16,7 @@ from local_azure.batch.states import (
     TaskState,
     check_transition,
 )
-from local_azure.batch.wire import Json, etag_of, format_time
+from local_azure.batch.wire.formats import Json, etag_of, format_time
 
 Key = tuple[str, ...]
 

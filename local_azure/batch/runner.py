@@ -18,11 +18,11 @@ from typing import TypeVar
 from local_azure.batch import transfer
 from local_azure.batch.background import Threads
 from local_azure.batch.clock import Clock
-from local_azure.batch.failures import exit_code_failure, failure, task_ended
 from local_azure.batch.folders import Folders
 from local_azure.batch.outputs import matching_files
 from local_azure.batch.survivors import end_survivors
-from local_azure.batch.wire import Json, without_none
+from local_azure.batch.wire.failures import exit_code_failure, failure, task_ended
+from local_azure.batch.wire.formats import Json, without_none
 
 ResultT = TypeVar("ResultT")
 

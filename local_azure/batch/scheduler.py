@@ -20,7 +20,7 @@ from local_azure.batch.records import Job, Node, Pool, Record, Task, key_of
 from local_azure.batch.recovery import recover
 from local_azure.batch.runs import Runs
 from local_azure.batch.states import JobState, TaskState
-from local_azure.batch.wire import duration_s
+from local_azure.batch.wire.formats import duration_s
 
 
 class Scheduler:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from local_azure.batch.errors import (
+from local_azure.batch.wire.errors import (
     invalid_body,
     invalid_property,
     missing_property,
     not_implemented,
     property_error,
 )
-from local_azure.batch.wire import Json, parse_duration
+from local_azure.batch.wire.formats import Json, parse_duration
 
 Parser = Callable[[str, Any], Any]
 

@@ -10,9 +10,9 @@ from itertools import count
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from local_azure.batch.errors import not_found
 from local_azure.batch.records import Job, Key, Node, Pool, Record, Task, key_of
 from local_azure.batch.states import TaskState
+from local_azure.batch.wire.errors import not_found
 
 RecordT = TypeVar("RecordT", bound=Record)
 Listener = Callable[[Record | None, Record | None], None]

@@ -15,12 +15,12 @@ from local_azure.batch.calls import (
     listing,
     written,
 )
-from local_azure.batch.errors import BatchError, conflict, exists
-from local_azure.batch.failures import task_ended
 from local_azure.batch.job_bodies import check_ids
 from local_azure.batch.records import Execution, Job, Task
 from local_azure.batch.states import JobState, TaskState
-from local_azure.batch.wire import INFINITE, Json, etag_of, format_time, without_none
+from local_azure.batch.wire.errors import BatchError, conflict, exists
+from local_azure.batch.wire.failures import task_ended
+from local_azure.batch.wire.formats import INFINITE, Json, etag_of, format_time, without_none
 
 _MAX_COLLECTION = 100
 _MAX_COLLECTION_BYTES = 1024 * 1024

@@ -7,7 +7,7 @@ import base64
 import json
 from typing import Any
 
-from local_azure.batch.errors import BatchError
+from local_azure.batch.wire.errors import BatchError
 
 AUDIENCE = "https://batch.core.windows.net/"
 _SKEW_S = 300

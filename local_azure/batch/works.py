@@ -6,7 +6,7 @@ from local_azure.batch.engine import Engine
 from local_azure.batch.environment import node_environment, settings, task_environment
 from local_azure.batch.records import Job, Node, task_directory
 from local_azure.batch.runner import Work
-from local_azure.batch.wire import Json, duration_s
+from local_azure.batch.wire.formats import Json, duration_s
 
 
 def work_of(engine: Engine, job: Job, node: Node, task_id: str, given: Json) -> Work:

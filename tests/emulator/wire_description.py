@@ -15,7 +15,7 @@ from typing import Any
 from azure.batch import models
 from azure.batch._utils.model_base import Model, _RestField
 
-from local_azure.batch.wire import parse_duration, parse_time
+from local_azure.batch.wire.formats import parse_duration, parse_time
 
 _NAMES = {"_models": models, "models": models}
 

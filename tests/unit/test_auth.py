@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from local_azure.batch.auth import SignedRequest, sign, string_to_sign, verify
-from local_azure.batch.errors import BatchError
+from local_azure.batch.wire.errors import BatchError
 
 KEY = base64.b64encode(b"secret").decode()
 DATE = "Sun, 22 Nov 2026 08:04:16 GMT"

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from local_azure.batch.errors import BatchError
-from local_azure.batch.wire import (
+from local_azure.batch.wire.errors import BatchError
+from local_azure.batch.wire.formats import (
     INFINITE,
     duration_s,
     error_body,

@@ -9,10 +9,10 @@ import pytest
 from local_azure.batch import node_operations, pools
 from local_azure.batch.calls import Account, Call, Reply, Service
 from local_azure.batch.clock import Clock
-from local_azure.batch.errors import BatchError
 from local_azure.batch.records import Node
 from local_azure.batch.states import NodeState
 from local_azure.batch.store import Store
+from local_azure.batch.wire.errors import BatchError
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 POOL = {

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from local_azure.batch.errors import BatchError
 from local_azure.batch.odata import page_size, parse_filter, parse_select, value_at
+from local_azure.batch.wire.errors import BatchError
 
 ENTITY: dict[str, Any] = {
     "id": "Task-1",

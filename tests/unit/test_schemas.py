@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local_azure.batch import schemas
-from local_azure.batch.errors import BatchError
+from local_azure.batch.wire.errors import BatchError
 
 PERSON = schemas.obj(
     {"name": schemas.string, "age": schemas.integer(0), "pets": schemas.unsupported}, ("name",)

@@ -13,7 +13,6 @@ import pytest
 from local_azure.batch import jobs, pool_scaling, pools, tasks
 from local_azure.batch.calls import Account, Call, Reply, Service
 from local_azure.batch.clock import Clock
-from local_azure.batch.errors import BatchError
 from local_azure.batch.states import (
     AllocationState,
     IllegalTransitionError,
@@ -24,6 +23,7 @@ from local_azure.batch.states import (
     check_transition,
 )
 from local_azure.batch.store import Store
+from local_azure.batch.wire.errors import BatchError
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 # A node can be lost at any time but when it is lost or leaving.

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from local_azure.batch.errors import BatchError
 from local_azure.batch.tokens import verify
+from local_azure.batch.wire.errors import BatchError
 from tests.support.tokens import AUDIENCE, token
 
 

@@ -1,6 +1,6 @@
 """Why a task, a start task or a resize failed, in the service's own shapes."""
 
-from local_azure.batch.wire import Json
+from local_azure.batch.wire.formats import Json
 
 
 def failure(code: str, message: str, *details: tuple[str, str], server: bool = False) -> Json:

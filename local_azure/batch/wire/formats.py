@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
-from local_azure.batch.errors import BatchError
+from local_azure.batch.wire.errors import BatchError
 
 Json = dict[str, Any]
 
