@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
-from local_azure.batch.faults import Rule
+from local_azure.batch.controls.faults import Rule
 
 Json = dict[str, Any]
 _MARGIN_S = 30.0

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from local_azure.batch.calls import Account, Service
-from local_azure.batch.clock import Clock
+from local_azure.batch.controls.clock import Clock
 from local_azure.batch.folders import remove_trash
 from local_azure.batch.journal import Journal, JournalError
 from local_azure.batch.server import serve

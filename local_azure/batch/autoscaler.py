@@ -10,7 +10,7 @@ from local_azure.batch.states import AllocationState, PoolState
 from local_azure.batch.wire.formats import parse_duration, parse_time
 
 if TYPE_CHECKING:
-    from local_azure.batch.clock import Timer
+    from local_azure.batch.controls.clock import Timer
 
 
 class Autoscaler:

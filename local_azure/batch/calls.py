@@ -9,7 +9,7 @@ from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 from local_azure.batch import odata
-from local_azure.batch.clock import Clock
+from local_azure.batch.controls.clock import Clock
 from local_azure.batch.history import History
 from local_azure.batch.journal import Journal
 from local_azure.batch.records import Record

@@ -16,8 +16,8 @@ from starlette.routing import Route
 
 from local_azure.batch import bodies
 from local_azure.batch.calls import Service
-from local_azure.batch.delays import Delays
-from local_azure.batch.faults import Faults, Rule
+from local_azure.batch.controls.delays import Delays
+from local_azure.batch.controls.faults import Faults, Rule
 from local_azure.batch.idleness import Idleness
 from local_azure.batch.meter import Meter
 from local_azure.batch.states import JobState, NodeState, PoolState

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from local_azure.batch.background import Background
 from local_azure.batch.calls import Service
-from local_azure.batch.clock import Clock
-from local_azure.batch.delays import Delays
-from local_azure.batch.faults import Faults
+from local_azure.batch.controls.clock import Clock
+from local_azure.batch.controls.delays import Delays
+from local_azure.batch.controls.faults import Faults
 from local_azure.batch.folders import Folders
 from local_azure.batch.runner import Runner
 from local_azure.batch.store import Store

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from local_azure.batch.clock import Clock
+from local_azure.batch.controls.clock import Clock
 from local_azure.batch.records import Node, Record
 from local_azure.batch.store import Store
 

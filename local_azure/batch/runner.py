@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from local_azure.batch import transfer
 from local_azure.batch.background import Threads
-from local_azure.batch.clock import Clock
+from local_azure.batch.controls.clock import Clock
 from local_azure.batch.folders import Folders
 from local_azure.batch.outputs import matching_files
 from local_azure.batch.survivors import end_survivors

@@ -21,8 +21,8 @@ from starlette.routing import Route
 from local_azure.batch import auth, bodies
 from local_azure.batch.calls import Call, Reply, Service
 from local_azure.batch.control import Control
-from local_azure.batch.delays import Delays
-from local_azure.batch.faults import Faults, Kind, Rule
+from local_azure.batch.controls.delays import Delays
+from local_azure.batch.controls.faults import Faults, Kind, Rule
 from local_azure.batch.outages import Connection, NoAnswer
 from local_azure.batch.routes import OPERATIONS, Operation
 from local_azure.batch.scheduler import Scheduler

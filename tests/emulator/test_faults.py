@@ -12,7 +12,7 @@ from azure.core.exceptions import (
 )
 from azure.core.rest import HttpResponse
 
-from local_azure.batch.faults import Kind, Rule
+from local_azure.batch.controls.faults import Kind, Rule
 from local_azure.client import Control, ControlError
 from tests.emulator.builders import (
     a_job,

@@ -17,7 +17,7 @@ from azure.batch.aio import BatchClient as AsyncBatchClient
 from azure.core.credentials import AccessToken, AzureNamedKeyCredential
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
-from local_azure.batch.faults import Kind, Rule
+from local_azure.batch.controls.faults import Kind, Rule
 from local_azure.batch.tls import certificate_in
 from local_azure.client import Control
 from local_azure.stack import LocalAzure

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.services import Services
-from local_azure.batch.faults import Kind, Rule
+from local_azure.batch.controls.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from tests.pipeline.conftest import leftovers

@@ -11,7 +11,7 @@ import pytest
 from flows.errors import CleanUpIncomplete
 from flows.janitor import janitor
 from flows.services import Services
-from local_azure.batch.faults import Kind, Rule
+from local_azure.batch.controls.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from tests.pipeline.conftest import PROJECT

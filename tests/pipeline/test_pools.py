@@ -17,7 +17,7 @@ from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.steps.job import create_job
 from flows.steps.pool import check_existing_pool, create_pool
 from flows.top_words import top_words
-from local_azure.batch.faults import Kind, Rule
+from local_azure.batch.controls.faults import Kind, Rule
 from local_azure.client import Control
 from tests.emulator.builders import IMAGE, a_pool, pool_options, sh
 from tests.pipeline.conftest import PROJECT

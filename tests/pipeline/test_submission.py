@@ -14,7 +14,7 @@ from flows.services import Services
 from flows.settings import CleanUpPolicy, JobSettings
 from flows.steps.batch_tasks import add_batch_tasks
 from flows.work import BlobPlace, NodeFile, PlannedTask
-from local_azure.batch.faults import Kind, Rule
+from local_azure.batch.controls.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from tests.emulator.builders import a_job, a_pool

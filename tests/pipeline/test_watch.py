@@ -18,7 +18,7 @@ from flows.settings import JobSettings
 from flows.steps import monitor
 from flows.steps.monitor import wait_for_batch_tasks
 from flows.steps.progress import Progress, on_progress
-from local_azure.batch.faults import Kind, Rule
+from local_azure.batch.controls.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from tests.emulator.builders import terminate_job

@@ -23,7 +23,7 @@ from flows.errors import (
 from flows.runs import new_run
 from flows.services import Services
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
-from local_azure.batch.faults import Kind, Rule
+from local_azure.batch.controls.faults import Kind, Rule
 from local_azure.client import Control
 from tests.emulator.builders import a_job, sh
 from tests.pipeline.watched import JOB, Watched, a_watched, until_seen, wait_for_event

@@ -5,7 +5,7 @@ from typing import Any
 
 from local_azure.batch import jobs
 from local_azure.batch.calls import Account, Call, Service
-from local_azure.batch.clock import Clock
+from local_azure.batch.controls.clock import Clock
 from local_azure.batch.store import Store
 
 

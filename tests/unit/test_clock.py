@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local_azure.batch.clock import Clock
+from local_azure.batch.controls.clock import Clock
 
 HOUR_S = 3600.0
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from local_azure.batch.clock import Clock
-from local_azure.batch.delays import Delays
+from local_azure.batch.controls.clock import Clock
+from local_azure.batch.controls.delays import Delays
 
 
 def stopped() -> tuple[Clock, Delays]:

@@ -8,7 +8,7 @@ import pytest
 
 from local_azure.batch import node_operations, pools
 from local_azure.batch.calls import Account, Call, Reply, Service
-from local_azure.batch.clock import Clock
+from local_azure.batch.controls.clock import Clock
 from local_azure.batch.records import Node
 from local_azure.batch.states import NodeState
 from local_azure.batch.store import Store

@@ -12,7 +12,7 @@ import pytest
 
 from local_azure.batch import jobs, pool_scaling, pools, tasks
 from local_azure.batch.calls import Account, Call, Reply, Service
-from local_azure.batch.clock import Clock
+from local_azure.batch.controls.clock import Clock
 from local_azure.batch.states import (
     AllocationState,
     IllegalTransitionError,

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from local_azure.batch.clock import Clock
+from local_azure.batch.controls.clock import Clock
 
 DEFAULTS: Mapping[str, float | None] = MappingProxyType(
     {
