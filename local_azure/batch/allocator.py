@@ -4,12 +4,11 @@ import asyncio
 import secrets
 from collections.abc import Iterable
 
-from local_azure.batch.autoscale import GOING
 from local_azure.batch.dispatcher import Dispatcher
 from local_azure.batch.engine import Engine
-from local_azure.batch.pools import cores_of
-from local_azure.batch.records import Key, Node, Pool, Record
-from local_azure.batch.states import AllocationState, NodeState, PoolState
+from local_azure.batch.state.records import Key, Node, Pool, Record
+from local_azure.batch.state.states import GOING, AllocationState, NodeState, PoolState
+from local_azure.batch.state.vm_sizes import cores_of
 from local_azure.batch.wire.failures import resize_error
 from local_azure.batch.wire.formats import Json, etag_of, parse_duration
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 from uuid import uuid4
 
 from local_azure.batch import schemas
-from local_azure.batch.calls import Call, Service
+from local_azure.batch.calls import Call
 from local_azure.batch.pools import create_pool
-from local_azure.batch.records import Job
-from local_azure.batch.states import PoolState
+from local_azure.batch.state.account import Service
+from local_azure.batch.state.records import Job
+from local_azure.batch.state.states import PoolState
 from local_azure.batch.wire.errors import (
     BatchError,
     invalid_property,

@@ -3,19 +3,17 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from local_azure.batch.calls import Service
 from local_azure.batch.formula import OPTION, TARGETS, FormulaError, Scope, parse
-from local_azure.batch.records import Pool
-from local_azure.batch.states import AllocationState, JobState, NodeState
-from local_azure.batch.store import Store
+from local_azure.batch.state.account import Service
+from local_azure.batch.state.records import Pool
+from local_azure.batch.state.states import GOING, AllocationState, JobState
+from local_azure.batch.state.store import Store
 from local_azure.batch.wire.errors import BatchError, invalid_property, missing_property
 from local_azure.batch.wire.formats import Json, format_time, parse_duration
 
 INTERVAL = "PT15M"
 """How often a formula is evaluated, unless told otherwise."""
 
-GOING = (NodeState.LEAVING_POOL, NodeState.PREEMPTED)
-"""States of nodes that do not count towards a target any more."""
 
 _MAX_LENGTH = 8192
 _INTERVALS = timedelta(minutes=5), timedelta(hours=168)

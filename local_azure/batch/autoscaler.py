@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from local_azure.batch import autoscale
 from local_azure.batch.engine import Engine
-from local_azure.batch.history import PERIOD_S
-from local_azure.batch.records import Key, Pool, Record
-from local_azure.batch.states import AllocationState, PoolState
+from local_azure.batch.state.records import Key, Pool, Record
+from local_azure.batch.state.samples import PERIOD_S
+from local_azure.batch.state.states import AllocationState, PoolState
 from local_azure.batch.wire.formats import parse_duration, parse_time
 
 if TYPE_CHECKING:

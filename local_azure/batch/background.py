@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from local_azure.batch.records import Key
+from local_azure.batch.state.records import Key
 
 _log = logging.getLogger(__name__)
 

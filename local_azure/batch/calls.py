@@ -9,11 +9,9 @@ from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 from local_azure.batch import odata
-from local_azure.batch.controls.clock import Clock
-from local_azure.batch.history import History
-from local_azure.batch.journal import Journal
-from local_azure.batch.records import Record
-from local_azure.batch.store import Store
+from local_azure.batch.state.account import Service
+from local_azure.batch.state.records import Record
+from local_azure.batch.state.store import Store
 from local_azure.batch.wire.errors import BatchError, condition_not_met, invalid_query
 from local_azure.batch.wire.formats import (
     Json,
@@ -32,40 +30,6 @@ HISTORY_FIELDS = frozenset({"previousState", "previousStateTransitionTime"})
 
 _ETAG_HEADERS = ("if-match", "if-none-match")
 _DATE_HEADERS = ("if-modified-since", "if-unmodified-since")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Account:
-    """The Batch account that is emulated: its name, its base64 key and its quotas."""
-
-    name: str
-    key: str = field(repr=False)
-    dedicated_core_quota: int = 100
-    low_priority_core_quota: int = 100
-    pool_quota: int = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Service:
-    """What every operation works on.
-
-    Attributes:
-        nodes_dir: holds a folder for each node.
-        journal: where the store is kept; None keeps it in memory alone.
-        history: samples for the autoscale formulas; they begin anew with the emulator.
-    """
-
-    account: Account
-    store: Store
-    clock: Clock
-    nodes_dir: Path
-    journal: Journal | None = None
-    history: History = field(default_factory=History)
-
-    def commit(self) -> None:
-        """Make the changes so far survive a crash, if there is a journal."""
-        if self.journal is not None:
-            self.journal.flush()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_azure.batch import bodies
-from local_azure.batch.calls import Service
 from local_azure.batch.controls.delays import Delays
 from local_azure.batch.controls.faults import Faults, Rule
 from local_azure.batch.idleness import Idleness
 from local_azure.batch.meter import Meter
-from local_azure.batch.states import JobState, NodeState, PoolState
+from local_azure.batch.state.account import Service
+from local_azure.batch.state.states import JobState, NodeState, PoolState
 from local_azure.batch.wire.errors import BatchError
 from local_azure.batch.wire.formats import Json, format_time
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 from local_azure.batch import exit_conditions, schemas
-from local_azure.batch.records import Job, Key, Task, key_of
-from local_azure.batch.states import TaskState
-from local_azure.batch.store import Store
+from local_azure.batch.state.records import Job, Key, Task, key_of
+from local_azure.batch.state.states import TaskState
+from local_azure.batch.state.store import Store
 from local_azure.batch.wire.errors import BAD_REQUEST, BatchError, invalid_property, property_error
 from local_azure.batch.wire.formats import Json
 

@@ -9,10 +9,10 @@ from local_azure.batch.dependencies import Dependencies
 from local_azure.batch.engine import Engine
 from local_azure.batch.placement import Placement
 from local_azure.batch.preparation import Preparation
-from local_azure.batch.records import Key, Node, Task
 from local_azure.batch.runner import Outcome
 from local_azure.batch.runs import Run, Runs
-from local_azure.batch.states import NodeState, PoolState, TaskState
+from local_azure.batch.state.records import Key, Node, Task
+from local_azure.batch.state.states import NodeState, PoolState, TaskState
 from local_azure.batch.tasks import execution_view
 from local_azure.batch.wire.failures import failure, task_ended
 from local_azure.batch.works import work_of

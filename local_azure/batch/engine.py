@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from local_azure.batch.background import Background
-from local_azure.batch.calls import Service
 from local_azure.batch.controls.clock import Clock
 from local_azure.batch.controls.delays import Delays
 from local_azure.batch.controls.faults import Faults
 from local_azure.batch.folders import Folders
 from local_azure.batch.runner import Runner
-from local_azure.batch.store import Store
+from local_azure.batch.state.account import Service
+from local_azure.batch.state.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from local_azure.batch.calls import Account
-from local_azure.batch.records import Node
+from local_azure.batch.state.account import Account
+from local_azure.batch.state.records import Node
 from local_azure.batch.wire.formats import Json
 
 NODE_FOLDERS = ("applications", "fsmounts", "shared", "startup", "volatile", "workitems")

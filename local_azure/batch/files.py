@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from local_azure.batch.calls import Call, Reply, page
-from local_azure.batch.records import Node
+from local_azure.batch.state.records import Node
 from local_azure.batch.wire.errors import BatchError, conflict, not_found
 from local_azure.batch.wire.formats import Json, format_http_date, format_time
 

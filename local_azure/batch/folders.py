@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from local_azure.batch.background import Background
 from local_azure.batch.environment import NODE_FOLDERS
-from local_azure.batch.records import Node, Task
+from local_azure.batch.state.records import Node, Task
 
 _TRASH = ".deleted-"
 

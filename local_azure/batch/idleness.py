@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 
-from local_azure.batch.records import Record
-from local_azure.batch.store import Store
+from local_azure.batch.state.records import Record
+from local_azure.batch.state.store import Store
 
 _UNDER_WAY = frozenset(
     {

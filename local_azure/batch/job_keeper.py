@@ -5,8 +5,8 @@ from local_azure.batch.background import KeyedWorker
 from local_azure.batch.dispatcher import Dispatcher
 from local_azure.batch.engine import Engine
 from local_azure.batch.preparation import Preparation
-from local_azure.batch.records import Job, Key, Task, key_of
-from local_azure.batch.states import JobState, TaskState
+from local_azure.batch.state.records import PERFORM_JOB_ACTION, Job, Key, Task, key_of
+from local_azure.batch.state.states import JobState, TaskState
 from local_azure.batch.wire.formats import duration_s
 
 _LIVE = (JobState.ACTIVE, JobState.DISABLING, JobState.DISABLED, JobState.ENABLING)
@@ -53,7 +53,7 @@ class JobKeeper:
 
     def _task_ended(self, job: Job, task: Task | None) -> None:
         """Do with the job what the end of a task asks for; None: a task is gone."""
-        performs = job.body["onTaskFailure"] == exit_conditions.PERFORM_JOB_ACTION
+        performs = job.body["onTaskFailure"] == PERFORM_JOB_ACTION
         action = exit_conditions.job_action(task) if performs and task is not None else "none"
         if action == "terminate":
             self._terminate(job, "TaskFailed")

@@ -15,8 +15,8 @@ from local_azure.batch.calls import (
     listing,
     written,
 )
-from local_azure.batch.records import Job
-from local_azure.batch.states import JobState
+from local_azure.batch.state.records import Job
+from local_azure.batch.state.states import JobState
 from local_azure.batch.tasks import add_manager
 from local_azure.batch.wire.errors import conflict, exists
 from local_azure.batch.wire.formats import Json, etag_of, format_time, without_none

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from local_azure.batch.controls.clock import Clock
-from local_azure.batch.records import Node, Record
-from local_azure.batch.store import Store
+from local_azure.batch.state.records import Node, Record
+from local_azure.batch.state.store import Store
 
 
 class Meter:

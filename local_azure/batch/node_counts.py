@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from local_azure.batch.calls import Call, Reply, page
-from local_azure.batch.records import Node
-from local_azure.batch.states import NodeState
+from local_azure.batch.state.records import Node
+from local_azure.batch.state.states import NodeState
 from local_azure.batch.wire.formats import Json
 
 _FIELDS = frozenset({"poolId", "dedicated", "lowPriority"})

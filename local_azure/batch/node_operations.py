@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from local_azure.batch import schemas
 from local_azure.batch.calls import Call, Reply
-from local_azure.batch.records import Node
-from local_azure.batch.states import NodeState
+from local_azure.batch.state.records import Node
+from local_azure.batch.state.states import NodeState
 from local_azure.batch.wire.errors import BatchError, conflict
 
 _OPTIONS = ("requeue", "terminate", "taskcompletion")

@@ -2,7 +2,7 @@
 
 from local_azure.batch.calls import ENTITY_FIELDS, Call, Reply, common_view, listing
 from local_azure.batch.odata import parse_select
-from local_azure.batch.records import Node
+from local_azure.batch.state.records import Node
 from local_azure.batch.wire.formats import Json, format_time, without_none
 
 _FIELDS = ENTITY_FIELDS | {

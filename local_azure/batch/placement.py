@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 
 from local_azure.batch.dependencies import Dependencies
-from local_azure.batch.records import Job, Key, Node, Pool, Task, key_of
-from local_azure.batch.states import JobState, TaskState
-from local_azure.batch.store import Store
+from local_azure.batch.state.records import Job, Key, Node, Pool, Task, key_of
+from local_azure.batch.state.states import JobState, TaskState
+from local_azure.batch.state.store import Store
 from local_azure.batch.wire.formats import Json
 
 _AFFINITY = "TVM:"

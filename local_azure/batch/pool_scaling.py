@@ -5,8 +5,8 @@ from dataclasses import replace
 from local_azure.batch import autoscale, schemas
 from local_azure.batch.calls import Call, Reply, written
 from local_azure.batch.pools import TARGETS, check_timeout, writable
-from local_azure.batch.records import Pool
-from local_azure.batch.states import AllocationState, NodeState
+from local_azure.batch.state.records import Pool
+from local_azure.batch.state.states import GOING, AllocationState, NodeState
 from local_azure.batch.wire.errors import BatchError, conflict, invalid_property, missing_property
 from local_azure.batch.wire.formats import Json
 
@@ -88,7 +88,7 @@ def remove_nodes(call: Call) -> Reply:
         raise invalid_property("nodeList", len(names), reason)
     _steady(pool)
     nodes = [call.store.nodes.get(pool.id, name) for name in names.values()]
-    leaving = [node for node in nodes if node.state not in autoscale.GOING]
+    leaving = [node for node in nodes if node.state not in GOING]
     dedicated, low_priority = autoscale.sizes(call.store, pool)
     gone = sum(node.dedicated for node in leaving)
     targets = dedicated - gone, low_priority - (len(leaving) - gone)

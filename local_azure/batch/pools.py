@@ -1,7 +1,5 @@
 """Operations on pools. Nodes come and go later: the allocator follows the targets set here."""
 
-import re
-
 from local_azure.batch import autoscale, schemas
 from local_azure.batch.calls import (
     ENTITY_FIELDS,
@@ -13,12 +11,12 @@ from local_azure.batch.calls import (
     listing,
     written,
 )
-from local_azure.batch.records import Pool
-from local_azure.batch.states import AllocationState, PoolState
+from local_azure.batch.state.records import Pool
+from local_azure.batch.state.states import AllocationState, PoolState
+from local_azure.batch.state.vm_sizes import cores_of
 from local_azure.batch.wire.errors import conflict, exists, invalid_property
 from local_azure.batch.wire.formats import Json, etag_of, format_time, parse_duration
 
-_VM_SIZE = re.compile(r"(?:standard|basic)_[a-z]+(\d+)[a-z0-9_-]*", re.IGNORECASE)
 _MIN_RESIZE_TIMEOUT_S = 300
 _MAX_SLOTS = 256
 _SLOTS_PER_CORE = 4
@@ -130,18 +128,6 @@ _FIELDS = ENTITY_FIELDS | {
     *("enableInterNodeCommunication", "startTask", "taskSlotsPerNode", "taskSchedulingPolicy"),
     *("metadata", "stats"),
 }
-
-
-def cores_of(vm_size: str) -> int:
-    """Read the number of cores off the name of a VM size.
-
-    Raises:
-        BatchError: 400, the name is not of the form standard_<family><cores>...
-    """
-    found = _VM_SIZE.fullmatch(vm_size)
-    if found is None:
-        raise invalid_property("vmSize", vm_size, "no such VM size, for example standard_d2s_v5")
-    return max(1, int(found.group(1)))
 
 
 def view(call: Call, pool: Pool) -> Json:

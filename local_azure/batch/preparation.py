@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from local_azure.batch.engine import Engine
-from local_azure.batch.records import Job, Key, Node, Task, key_of, task_directory
 from local_azure.batch.runner import Outcome
 from local_azure.batch.runs import Run, Runs
-from local_azure.batch.states import JobState, NodeState
+from local_azure.batch.state.records import Job, Key, Node, Task, key_of, task_directory
+from local_azure.batch.state.states import JobState, NodeState
 from local_azure.batch.wire.failures import failure, task_ended
 from local_azure.batch.wire.formats import Json, format_time
 from local_azure.batch.works import work_of

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from local_azure.batch.folders import Folders
-from local_azure.batch.records import Node, Task
-from local_azure.batch.states import NodeState, TaskState
-from local_azure.batch.store import Store
+from local_azure.batch.state.records import Node, Task
+from local_azure.batch.state.states import NodeState, TaskState
+from local_azure.batch.state.store import Store
 
 _UNDER_WAY = (TaskState.PREPARING, TaskState.RUNNING)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local_azure.batch.background import Background, cancel_once
-from local_azure.batch.records import Key, Task
+from local_azure.batch.state.records import Key, Task
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

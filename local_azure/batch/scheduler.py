@@ -5,7 +5,6 @@ from dataclasses import replace
 from local_azure.batch.allocator import Allocator
 from local_azure.batch.autoscaler import Autoscaler
 from local_azure.batch.background import Background
-from local_azure.batch.calls import Service
 from local_azure.batch.controls.delays import Delays
 from local_azure.batch.controls.faults import Faults
 from local_azure.batch.dependencies import Dependencies
@@ -16,10 +15,11 @@ from local_azure.batch.folders import Folders
 from local_azure.batch.job_keeper import JobKeeper
 from local_azure.batch.node_keeper import NodeKeeper
 from local_azure.batch.preparation import Preparation
-from local_azure.batch.records import Job, Node, Pool, Record, Task, key_of
 from local_azure.batch.recovery import recover
 from local_azure.batch.runs import Runs
-from local_azure.batch.states import JobState, TaskState
+from local_azure.batch.state.account import Service
+from local_azure.batch.state.records import Job, Node, Pool, Record, Task, key_of
+from local_azure.batch.state.states import JobState, TaskState
 from local_azure.batch.wire.formats import duration_s
 
 

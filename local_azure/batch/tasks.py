@@ -16,8 +16,8 @@ from local_azure.batch.calls import (
     written,
 )
 from local_azure.batch.job_bodies import check_ids
-from local_azure.batch.records import Execution, Job, Task
-from local_azure.batch.states import JobState, TaskState
+from local_azure.batch.state.records import Execution, Job, Task
+from local_azure.batch.state.states import JobState, TaskState
 from local_azure.batch.wire.errors import BatchError, conflict, exists
 from local_azure.batch.wire.failures import task_ended
 from local_azure.batch.wire.formats import INFINITE, Json, etag_of, format_time, without_none

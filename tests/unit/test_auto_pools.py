@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from local_azure.batch import jobs
-from local_azure.batch.calls import Account, Call, Service
+from local_azure.batch.calls import Call
 from local_azure.batch.controls.clock import Clock
-from local_azure.batch.store import Store
+from local_azure.batch.state.account import Account, Service
+from local_azure.batch.state.store import Store
 
 
 def test_no_pool_left_in_the_quota() -> None:

@@ -16,7 +16,7 @@ from flows.runs import new_run
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.specs import capped_formula
 from local_azure.batch.formula import Scope, parse
-from local_azure.batch.history import Samples
+from local_azure.batch.state.samples import Samples
 
 METRICS = frozenset({"$PendingTasks"})
 BEGAN = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from local_azure.batch.dependencies import Dependencies
-from local_azure.batch.records import Execution, Job, Record, Task
-from local_azure.batch.states import JobState, TaskState
-from local_azure.batch.store import Store
+from local_azure.batch.state.records import Execution, Job, Record, Task
+from local_azure.batch.state.states import JobState, TaskState
+from local_azure.batch.state.store import Store
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 BASE: dict[str, Any] = {"created": NOW, "state_since": NOW, "modified": NOW, "etag": "x"}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local_azure.batch.history import History, Samples
+from local_azure.batch.state.samples import History, Samples
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from local_azure.batch import node_operations, pools
-from local_azure.batch.calls import Account, Call, Reply, Service
+from local_azure.batch.calls import Call, Reply
 from local_azure.batch.controls.clock import Clock
-from local_azure.batch.records import Node
-from local_azure.batch.states import NodeState
-from local_azure.batch.store import Store
+from local_azure.batch.state.account import Account, Service
+from local_azure.batch.state.records import Node
+from local_azure.batch.state.states import NodeState
+from local_azure.batch.state.store import Store
 from local_azure.batch.wire.errors import BatchError
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

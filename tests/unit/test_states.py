@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from local_azure.batch import jobs, pool_scaling, pools, tasks
-from local_azure.batch.calls import Account, Call, Reply, Service
+from local_azure.batch.calls import Call, Reply
 from local_azure.batch.controls.clock import Clock
-from local_azure.batch.states import (
+from local_azure.batch.state.account import Account, Service
+from local_azure.batch.state.states import (
     AllocationState,
     IllegalTransitionError,
     JobState,
@@ -22,7 +23,7 @@ from local_azure.batch.states import (
     TaskState,
     check_transition,
 )
-from local_azure.batch.store import Store
+from local_azure.batch.state.store import Store
 from local_azure.batch.wire.errors import BatchError
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

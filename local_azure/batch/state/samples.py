@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from itertools import islice
 
-from local_azure.batch.records import Key
+from local_azure.batch.state.records import Key
 
 PERIOD_S = 30.0
 """Seconds of emulated time between two samples."""

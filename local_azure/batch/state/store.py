@@ -10,8 +10,8 @@ from itertools import count
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from local_azure.batch.records import Job, Key, Node, Pool, Record, Task, key_of
-from local_azure.batch.states import TaskState
+from local_azure.batch.state.records import Job, Key, Node, Pool, Record, Task, key_of
+from local_azure.batch.state.states import TaskState
 from local_azure.batch.wire.errors import not_found
 
 RecordT = TypeVar("RecordT", bound=Record)

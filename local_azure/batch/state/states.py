@@ -130,3 +130,7 @@ def check_transition(name: str, old: StrEnum, new: StrEnum) -> None:
     """Raise IllegalTransitionError unless `new` may follow `old`; `name` says whose state it is."""
     if new not in _TABLES[type(old)][old]:
         raise IllegalTransitionError(f"{name}: {old} -> {new}")
+
+
+GOING = (NodeState.LEAVING_POOL, NodeState.PREEMPTED)
+"""States of nodes that do not count towards a target any more."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from local_azure.batch.records import Job, Node, Pool, Record, Task
+from local_azure.batch.state.records import Job, Node, Pool, Record, Task
 
 KINDS: dict[str, type[Record]] = {kind.noun: kind for kind in (Pool, Node, Job, Task)}
 

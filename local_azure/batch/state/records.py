@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
-from local_azure.batch.states import (
+from local_azure.batch.state.states import (
     AllocationState,
     JobState,
     NodeState,
@@ -19,6 +19,9 @@ from local_azure.batch.states import (
 from local_azure.batch.wire.formats import Json, etag_of, format_time
 
 Key = tuple[str, ...]
+
+PERFORM_JOB_ACTION = "performexitoptionsjobaction"
+"""The onTaskFailure of a job that does what the exit conditions of its tasks ask for."""
 
 
 def key_of(*ids: str) -> Key:

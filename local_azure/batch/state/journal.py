@@ -11,9 +11,9 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from local_azure.batch import codec
-from local_azure.batch.records import Record
-from local_azure.batch.store import Store
+from local_azure.batch.state import codec
+from local_azure.batch.state.records import Record
+from local_azure.batch.state.store import Store
 
 _VERSION = 1
 _SCHEMA = f"""
