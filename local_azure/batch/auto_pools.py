@@ -3,8 +3,8 @@
 from dataclasses import replace
 from uuid import uuid4
 
-from local_azure.batch import schemas
-from local_azure.batch.calls import Call
+from local_azure.batch.calls import schemas
+from local_azure.batch.calls.call import Call
 from local_azure.batch.pools import create_pool
 from local_azure.batch.state.account import Service
 from local_azure.batch.state.records import Job

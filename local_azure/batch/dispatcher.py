@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from local_azure.batch.calls.views import execution_view
 from local_azure.batch.dependencies import Dependencies
 from local_azure.batch.engine import Engine
 from local_azure.batch.placement import Placement
@@ -13,7 +14,6 @@ from local_azure.batch.runner import Outcome
 from local_azure.batch.runs import Run, Runs
 from local_azure.batch.state.records import Key, Node, Task
 from local_azure.batch.state.states import NodeState, PoolState, TaskState
-from local_azure.batch.tasks import execution_view
 from local_azure.batch.wire.failures import failure, task_ended
 from local_azure.batch.works import work_of
 

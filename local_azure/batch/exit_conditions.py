@@ -5,7 +5,7 @@ A job's action counts only where the job has onTaskFailure=performexitoptionsjob
 
 from collections.abc import Iterator
 
-from local_azure.batch import schemas
+from local_azure.batch.calls import schemas
 from local_azure.batch.state.records import PERFORM_JOB_ACTION, Execution, Job, Task
 from local_azure.batch.wire.errors import invalid_property
 from local_azure.batch.wire.formats import Json

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from local_azure.batch.calls import Call, Reply, page
+from local_azure.batch.calls.answers import page
+from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.state.records import Node
 from local_azure.batch.wire.errors import BatchError, conflict, not_found
 from local_azure.batch.wire.formats import Json, format_http_date, format_time

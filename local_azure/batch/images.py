@@ -3,8 +3,8 @@
 Publishers, offers, skus and node agents are those of the real service in November 2026.
 """
 
-from local_azure.batch.calls import Call, Reply
-from local_azure.batch.odata import parse_filter
+from local_azure.batch.calls.call import Call, Reply
+from local_azure.batch.calls.odata import parse_filter
 from local_azure.batch.wire.formats import Json
 
 # publisher, offer, sku, node agent, OS type, end of support (None: not announced)

@@ -2,19 +2,12 @@
 
 from dataclasses import replace
 
-from local_azure.batch import auto_pools, job_bodies, schemas
-from local_azure.batch.calls import (
-    ENTITY_FIELDS,
-    HISTORY_FIELDS,
-    Call,
-    Reply,
-    check_conditions,
-    common_view,
-    entity,
-    history_view,
-    listing,
-    written,
-)
+from local_azure.batch import auto_pools, job_bodies
+from local_azure.batch.calls import schemas
+from local_azure.batch.calls.answers import entity, listing, written
+from local_azure.batch.calls.call import Call, Reply
+from local_azure.batch.calls.conditions import check_conditions
+from local_azure.batch.calls.views import ENTITY_FIELDS, HISTORY_FIELDS, common_view, history_view
 from local_azure.batch.state.records import Job
 from local_azure.batch.state.states import JobState
 from local_azure.batch.tasks import add_manager

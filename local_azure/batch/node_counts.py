@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from local_azure.batch.calls import Call, Reply, page
+from local_azure.batch.calls.answers import page
+from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.state.records import Node
 from local_azure.batch.state.states import NodeState
 from local_azure.batch.wire.formats import Json

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from local_azure.batch import schemas
-from local_azure.batch.calls import Call, Reply
+from local_azure.batch.calls import schemas
+from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.state.records import Node
 from local_azure.batch.state.states import NodeState
 from local_azure.batch.wire.errors import BatchError, conflict

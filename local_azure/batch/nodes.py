@@ -1,7 +1,9 @@
 """Reading compute nodes: the allocator makes them, the node keeper sees to them."""
 
-from local_azure.batch.calls import ENTITY_FIELDS, Call, Reply, common_view, listing
-from local_azure.batch.odata import parse_select
+from local_azure.batch.calls.answers import listing
+from local_azure.batch.calls.call import Call, Reply
+from local_azure.batch.calls.odata import parse_select
+from local_azure.batch.calls.views import ENTITY_FIELDS, common_view
 from local_azure.batch.state.records import Node
 from local_azure.batch.wire.formats import Json, format_time, without_none
 

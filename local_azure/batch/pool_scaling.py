@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
-from local_azure.batch import autoscale, schemas
-from local_azure.batch.calls import Call, Reply, written
+from local_azure.batch import autoscale
+from local_azure.batch.calls import schemas
+from local_azure.batch.calls.answers import written
+from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.pools import TARGETS, check_timeout, writable
 from local_azure.batch.state.records import Pool
 from local_azure.batch.state.states import GOING, AllocationState, NodeState

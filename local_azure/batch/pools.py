@@ -1,16 +1,11 @@
 """Operations on pools. Nodes come and go later: the allocator follows the targets set here."""
 
-from local_azure.batch import autoscale, schemas
-from local_azure.batch.calls import (
-    ENTITY_FIELDS,
-    Call,
-    Reply,
-    check_conditions,
-    common_view,
-    entity,
-    listing,
-    written,
-)
+from local_azure.batch import autoscale
+from local_azure.batch.calls import schemas
+from local_azure.batch.calls.answers import entity, listing, written
+from local_azure.batch.calls.call import Call, Reply
+from local_azure.batch.calls.conditions import check_conditions
+from local_azure.batch.calls.views import ENTITY_FIELDS, common_view
 from local_azure.batch.state.records import Pool
 from local_azure.batch.state.states import AllocationState, PoolState
 from local_azure.batch.state.vm_sizes import cores_of

@@ -1,6 +1,7 @@
 """The operation that tells how a job's preparation and release tasks went on each node."""
 
-from local_azure.batch.calls import Call, Reply, page
+from local_azure.batch.calls.answers import page
+from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.wire.errors import conflict
 from local_azure.batch.wire.formats import Json
 

@@ -19,7 +19,7 @@ from local_azure.batch import (
     preparation_status,
     tasks,
 )
-from local_azure.batch.calls import Call, Reply
+from local_azure.batch.calls.call import Call, Reply
 
 Handler = Callable[[Call], Reply]
 

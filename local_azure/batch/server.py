@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from local_azure.batch import auth, bodies
-from local_azure.batch.calls import Call, Reply
+from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.control import Control
 from local_azure.batch.controls.delays import Delays
 from local_azure.batch.controls.faults import Faults, Kind, Rule

@@ -2,25 +2,24 @@
 
 from dataclasses import replace
 
-from local_azure.batch import dependencies, exit_conditions, schemas
-from local_azure.batch.calls import (
+from local_azure.batch import dependencies, exit_conditions
+from local_azure.batch.calls import schemas
+from local_azure.batch.calls.answers import entity, listing, written
+from local_azure.batch.calls.call import Call, Reply
+from local_azure.batch.calls.conditions import check_conditions
+from local_azure.batch.calls.views import (
     ENTITY_FIELDS,
     HISTORY_FIELDS,
-    Call,
-    Reply,
-    check_conditions,
     common_view,
-    entity,
+    execution_view,
     history_view,
-    listing,
-    written,
 )
 from local_azure.batch.job_bodies import check_ids
 from local_azure.batch.state.records import Execution, Job, Task
 from local_azure.batch.state.states import JobState, TaskState
 from local_azure.batch.wire.errors import BatchError, conflict, exists
 from local_azure.batch.wire.failures import task_ended
-from local_azure.batch.wire.formats import INFINITE, Json, etag_of, format_time, without_none
+from local_azure.batch.wire.formats import INFINITE, Json, etag_of, format_time
 
 _MAX_COLLECTION = 100
 _MAX_COLLECTION_BYTES = 1024 * 1024
@@ -72,24 +71,6 @@ FIELDS = (
         *("exitConditions", "dependsOn", "affinityInfo"),
     }
 )
-
-
-def execution_view(task: Task) -> Json:
-    """Write a task's executionInfo as on the wire."""
-    run = task.execution
-    return without_none(
-        {
-            "startTime": run.started and format_time(run.started),
-            "endTime": run.ended and format_time(run.ended),
-            "exitCode": run.exit_code,
-            "failureInfo": run.failure,
-            "result": run.result,
-            "retryCount": run.retry_count,
-            "lastRetryTime": run.last_retry and format_time(run.last_retry),
-            "requeueCount": run.requeue_count,
-            "lastRequeueTime": run.last_requeue and format_time(run.last_requeue),
-        }
-    )
 
 
 def view(call: Call, task: Task) -> Json:

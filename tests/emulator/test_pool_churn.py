@@ -7,16 +7,7 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
 
 from local_azure.client import Control, ControlError
-from tests.emulator.builders import (
-    a_job,
-    a_pool,
-    a_task,
-    constraints,
-    pool_of,
-    resize,
-    send,
-    sh,
-)
+from tests.emulator.builders import a_job, a_pool, a_task, constraints, pool_of, resize, send, sh
 from tests.support.processes import wait_until
 
 STEPS = 150

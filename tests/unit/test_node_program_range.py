@@ -13,12 +13,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.unit.test_node_program import assert_refused, run_program, words_of
-from tests.unit.test_node_program_words import (
-    random_text,
-    reference_count,
-    task,
-    top_words,
-)
+from tests.unit.test_node_program_words import random_text, reference_count, task, top_words
 
 SAS = "sv=2021-12-02&sp=r&sig=s3cret%2Fsignature%3D"
 CUT_OFF = 0

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local_azure.batch.odata import page_size, parse_filter, parse_select, value_at
+from local_azure.batch.calls.odata import page_size, parse_filter, parse_select, value_at
 from local_azure.batch.wire.errors import BatchError
 
 ENTITY: dict[str, Any] = {

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local_azure.batch import schemas
+from local_azure.batch.calls import schemas
 from local_azure.batch.wire.errors import BatchError
 
 PERSON = schemas.obj(
