@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from local_azure.batch import autoscale
+from local_azure.batch.autoscale import evaluation
 from local_azure.batch.engine import Engine
 from local_azure.batch.state.records import Key, Pool, Record
 from local_azure.batch.state.samples import PERIOD_S
@@ -39,7 +39,7 @@ class Autoscaler:
         self._service.history.forget(key)
 
     def _sample(self, key: Key) -> None:
-        autoscale.take_sample(self._service, self._store.pools.get(*key))
+        evaluation.take_sample(self._service, self._store.pools.get(*key))
         self._sampling[key] = self._clock.call_later(PERIOD_S, lambda: self._sample(key))
 
     def _plan(self, pool: Pool) -> None:
@@ -57,4 +57,4 @@ class Autoscaler:
 
     def _evaluate(self, key: Key) -> None:
         pool = self._store.pools.get(*key)
-        self._store.pools.put(autoscale.follow(self._service, pool))
+        self._store.pools.put(evaluation.follow(self._service, pool))

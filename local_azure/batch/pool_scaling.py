@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from local_azure.batch import autoscale
+from local_azure.batch.autoscale import evaluation
 from local_azure.batch.calls import schemas
 from local_azure.batch.calls.answers import written
 from local_azure.batch.calls.call import Call, Reply
@@ -91,7 +91,7 @@ def remove_nodes(call: Call) -> Reply:
     _steady(pool)
     nodes = [call.store.nodes.get(pool.id, name) for name in names.values()]
     leaving = [node for node in nodes if node.state not in GOING]
-    dedicated, low_priority = autoscale.sizes(call.store, pool)
+    dedicated, low_priority = evaluation.sizes(call.store, pool)
     gone = sum(node.dedicated for node in leaving)
     targets = dedicated - gone, low_priority - (len(leaving) - gone)
     resizing = _resizing(call, pool, body, *targets)
@@ -106,13 +106,13 @@ def enable_pool_auto_scale(call: Call) -> Reply:
     """POST /pools/{poolId}/enableautoscale: the formula is evaluated at once."""
     pool = _steady(writable(call))
     given = schemas.read(_AUTOSCALE, call.body)
-    body = {"autoScaleEvaluationInterval": autoscale.INTERVAL} | pool.body | given
+    body = {"autoScaleEvaluationInterval": evaluation.INTERVAL} | pool.body | given
     if "autoScaleFormula" not in body:
         raise missing_property("autoScaleFormula")
-    autoscale.check_formula(body["autoScaleFormula"])
-    autoscale.check_interval(body["autoScaleEvaluationInterval"])
+    evaluation.check_formula(body["autoScaleFormula"])
+    evaluation.check_interval(body["autoScaleEvaluationInterval"])
     pool = _written(call, pool, body | {"enableAutoScale": True})
-    return _put(call, autoscale.follow(call.service, pool), 200)
+    return _put(call, evaluation.follow(call.service, pool), 200)
 
 
 def disable_pool_auto_scale(call: Call) -> Reply:
@@ -134,6 +134,6 @@ def evaluate_pool_auto_scale(call: Call) -> Reply:
     if not pool.body["enableAutoScale"]:
         reason = "Autoscale is not enabled on the specified pool"
         raise conflict("OperationNotValidOnPool", reason, pool.id)
-    autoscale.check_formula(text)
+    evaluation.check_formula(text)
     metadata = {"odata.metadata": f"{call.base_url}/$metadata#autoScaleRun"}
-    return Reply(body=metadata | autoscale.evaluate(call.service, pool, text).run)
+    return Reply(body=metadata | evaluation.evaluate(call.service, pool, text).run)

@@ -1,6 +1,6 @@
 """Operations on pools. Nodes come and go later: the allocator follows the targets set here."""
 
-from local_azure.batch import autoscale
+from local_azure.batch.autoscale import evaluation
 from local_azure.batch.calls import schemas
 from local_azure.batch.calls.answers import entity, listing, written
 from local_azure.batch.calls.call import Call, Reply
@@ -153,7 +153,7 @@ def create_pool(call: Call) -> Reply:
         raise exists("Pool", old.id)
     _check_slots(body, body["vmSize"])
     check_timeout(body)
-    autoscale.check_settings(body)
+    evaluation.check_settings(body)
     if len(call.store.pools.of()) >= call.service.account.pool_quota:
         raise conflict("PoolQuotaReached", "The account has reached its quota of pools", body["id"])
     now, serial = call.service.clock.now(), call.store.next_serial()
@@ -174,7 +174,7 @@ def create_pool(call: Call) -> Reply:
         body=_with_defaults(body),
     )
     if pool.body["enableAutoScale"]:
-        pool = autoscale.follow(call.service, pool)
+        pool = evaluation.follow(call.service, pool)
     call.store.pools.put(pool)
     return written(pool, call.url("pools", pool.id), 201, location=True)
 
@@ -188,7 +188,7 @@ def _with_defaults(body: Json) -> Json:
         "enableInterNodeCommunication": False,
     }
     if body.get("enableAutoScale"):
-        defaults["autoScaleEvaluationInterval"] = autoscale.INTERVAL
+        defaults["autoScaleEvaluationInterval"] = evaluation.INTERVAL
     if "startTask" in body:
         body["startTask"] = {"maxTaskRetryCount": 0, "waitForSuccess": True} | body["startTask"]
     return defaults | body

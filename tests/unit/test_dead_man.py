@@ -15,7 +15,7 @@ from flows.dead_man import (
 from flows.runs import new_run
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.specs import capped_formula
-from local_azure.batch.formula import Scope, parse
+from local_azure.batch.autoscale.formula import Scope, parse
 from local_azure.batch.state.samples import Samples
 
 METRICS = frozenset({"$PendingTasks"})

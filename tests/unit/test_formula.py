@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local_azure.batch.formula import FormulaError, Scope, parse
+from local_azure.batch.autoscale.formula import FormulaError, Scope, parse
 from local_azure.batch.state.samples import Samples
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from local_azure.batch.formula import OPTION, TARGETS, FormulaError, Scope, parse
+from local_azure.batch.autoscale.formula import OPTION, TARGETS, FormulaError, Scope, parse
 from local_azure.batch.state.account import Service
 from local_azure.batch.state.records import Pool
 from local_azure.batch.state.states import GOING, AllocationState, JobState
