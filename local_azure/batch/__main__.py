@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 from local_azure.batch.controls.clock import Clock
-from local_azure.batch.folders import remove_trash
+from local_azure.batch.machine.folders import remove_trash
+from local_azure.batch.machine.leftover_processes import end_survivors
 from local_azure.batch.server import serve
 from local_azure.batch.state.account import Account, Service
 from local_azure.batch.state.journal import Journal, JournalError
 from local_azure.batch.state.store import Store
-from local_azure.batch.survivors import end_survivors
 
 
 def main() -> None:

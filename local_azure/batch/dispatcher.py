@@ -8,9 +8,9 @@ from datetime import datetime
 from local_azure.batch.calls.views import execution_view
 from local_azure.batch.dependencies import Dependencies
 from local_azure.batch.engine import Engine
+from local_azure.batch.machine.runner import Outcome
 from local_azure.batch.placement import Placement
 from local_azure.batch.preparation import Preparation
-from local_azure.batch.runner import Outcome
 from local_azure.batch.runs import Run, Runs
 from local_azure.batch.state.records import Key, Node, Task
 from local_azure.batch.state.states import NodeState, PoolState, TaskState

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from local_azure.batch.background import Background
 from local_azure.batch.controls.clock import Clock
 from local_azure.batch.controls.delays import Delays
 from local_azure.batch.controls.faults import Faults
-from local_azure.batch.folders import Folders
-from local_azure.batch.runner import Runner
+from local_azure.batch.machine.background import Background
+from local_azure.batch.machine.folders import Folders
+from local_azure.batch.machine.runner import Runner
 from local_azure.batch.state.account import Service
 from local_azure.batch.state.store import Store
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from local_azure.batch.engine import Engine
-from local_azure.batch.runner import Outcome
+from local_azure.batch.machine.runner import Outcome
 from local_azure.batch.runs import Run, Runs
 from local_azure.batch.state.records import Job, Key, Node, Task, key_of, task_directory
 from local_azure.batch.state.states import JobState, NodeState

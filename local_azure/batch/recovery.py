@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from local_azure.batch.folders import Folders
+from local_azure.batch.machine.folders import Folders
 from local_azure.batch.state.records import Node, Task
 from local_azure.batch.state.states import NodeState, TaskState
 from local_azure.batch.state.store import Store

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from local_azure.batch.background import Background, cancel_once
+from local_azure.batch.machine.background import Background, cancel_once
 from local_azure.batch.state.records import Key, Task
 
 

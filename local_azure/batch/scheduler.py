@@ -4,15 +4,15 @@ from dataclasses import replace
 
 from local_azure.batch.allocator import Allocator
 from local_azure.batch.autoscaler import Autoscaler
-from local_azure.batch.background import Background
 from local_azure.batch.controls.delays import Delays
 from local_azure.batch.controls.faults import Faults
 from local_azure.batch.dependencies import Dependencies
 from local_azure.batch.dispatcher import Dispatcher
 from local_azure.batch.engine import Engine
-from local_azure.batch.failing_runner import FailingRunner
-from local_azure.batch.folders import Folders
 from local_azure.batch.job_keeper import JobKeeper
+from local_azure.batch.machine.background import Background
+from local_azure.batch.machine.faulty_runner import FailingRunner
+from local_azure.batch.machine.folders import Folders
 from local_azure.batch.node_keeper import NodeKeeper
 from local_azure.batch.preparation import Preparation
 from local_azure.batch.recovery import recover

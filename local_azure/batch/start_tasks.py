@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from local_azure.batch.engine import Engine
-from local_azure.batch.environment import node_environment, settings
-from local_azure.batch.runner import Outcome, Work
+from local_azure.batch.machine.environment import node_environment, settings
+from local_azure.batch.machine.runner import Outcome, Work
 from local_azure.batch.state.records import Key, Node
 from local_azure.batch.wire.formats import Json, format_time
 

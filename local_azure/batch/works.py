@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from local_azure.batch.engine import Engine
-from local_azure.batch.environment import node_environment, settings, task_environment
-from local_azure.batch.runner import Work
+from local_azure.batch.machine.environment import node_environment, settings, task_environment
+from local_azure.batch.machine.runner import Work
 from local_azure.batch.state.records import Job, Node, task_directory
 from local_azure.batch.wire.formats import Json, duration_s
 

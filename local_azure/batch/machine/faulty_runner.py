@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from local_azure.batch.controls.clock import Clock
 from local_azure.batch.controls.faults import Faults
-from local_azure.batch.folders import Folders
-from local_azure.batch.runner import Outcome, Runner, Work
+from local_azure.batch.machine.folders import Folders
+from local_azure.batch.machine.runner import Outcome, Runner, Work
 from local_azure.batch.wire.failures import exit_code_failure
 
 

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from uuid import uuid4
 
-from local_azure.batch.background import Background
-from local_azure.batch.environment import NODE_FOLDERS
+from local_azure.batch.machine.background import Background
+from local_azure.batch.machine.environment import NODE_FOLDERS
 from local_azure.batch.state.records import Node, Task
 
 _TRASH = ".deleted-"

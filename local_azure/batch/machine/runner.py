@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from local_azure.batch import transfer
-from local_azure.batch.background import Threads
 from local_azure.batch.controls.clock import Clock
-from local_azure.batch.folders import Folders
-from local_azure.batch.outputs import matching_files
-from local_azure.batch.survivors import end_survivors
+from local_azure.batch.machine import transfer
+from local_azure.batch.machine.background import Threads
+from local_azure.batch.machine.folders import Folders
+from local_azure.batch.machine.leftover_processes import end_survivors
+from local_azure.batch.machine.output_patterns import matching_files
 from local_azure.batch.wire.failures import exit_code_failure, failure, task_ended
 from local_azure.batch.wire.formats import Json, without_none
 
