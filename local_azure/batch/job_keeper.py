@@ -1,12 +1,12 @@
 """Sees jobs to their end: limits, automatic termination, and what disable and terminate entail."""
 
-from local_azure.batch import auto_pools, exit_conditions
+from local_azure.batch import exit_conditions
 from local_azure.batch.dispatcher import Dispatcher
 from local_azure.batch.engine import Engine
 from local_azure.batch.machine.background import KeyedWorker
 from local_azure.batch.preparation import Preparation
 from local_azure.batch.state.records import PERFORM_JOB_ACTION, Job, Key, Task, key_of
-from local_azure.batch.state.states import JobState, TaskState
+from local_azure.batch.state.states import JobState, PoolState, TaskState
 from local_azure.batch.wire.formats import duration_s
 
 _LIVE = (JobState.ACTIVE, JobState.DISABLING, JobState.DISABLED, JobState.ENABLING)
@@ -16,7 +16,6 @@ class JobKeeper:
     """Follows the states of jobs."""
 
     def __init__(self, engine: Engine, dispatcher: Dispatcher, preparation: Preparation) -> None:
-        self._service = engine.service
         self._store = engine.store
         self._clock = engine.clock
         self._delays = engine.delays
@@ -127,7 +126,7 @@ class JobKeeper:
         deleting = job.state is JobState.DELETING
         await self._delays.wait("job_deletion" if deleting else "job_termination")
         job = self._store.jobs.get(*job.key)
-        auto_pools.expire(self._service, job)
+        self._delete_auto_pool(job)
         if job.state is JobState.DELETING:
             self._remove(job)
         else:
@@ -139,3 +138,10 @@ class JobKeeper:
             self._store.tasks.remove(task)
         self._preparation.remove_folders(job)
         self._store.jobs.remove(job)
+
+    def _delete_auto_pool(self, job: Job) -> None:
+        """Delete the pool of a job that ended, if it was made for it and is not kept alive."""
+        given = job.body["poolInfo"].get("autoPoolSpecification", {})
+        pool = self._store.pools.find(job.auto_pool_id) if job.auto_pool_id else None
+        if pool is not None and pool.state is PoolState.ACTIVE and not given.get("keepAlive"):
+            self._store.pools.put(pool.move(PoolState.DELETING, self._clock.now()))

@@ -7,7 +7,8 @@ handler answer 501.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from local_azure.batch import (
+from local_azure.batch.calls.call import Call, Reply
+from local_azure.batch.operations import (
     files,
     images,
     jobs,
@@ -19,7 +20,6 @@ from local_azure.batch import (
     preparation_status,
     tasks,
 )
-from local_azure.batch.calls.call import Call, Reply
 
 Handler = Callable[[Call], Reply]
 

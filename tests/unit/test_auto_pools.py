@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from local_azure.batch import jobs
 from local_azure.batch.calls.call import Call
 from local_azure.batch.controls.clock import Clock
+from local_azure.batch.operations import jobs
 from local_azure.batch.state.account import Account, Service
 from local_azure.batch.state.store import Store
 

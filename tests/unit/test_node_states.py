@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from local_azure.batch import node_operations, pools
 from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.controls.clock import Clock
+from local_azure.batch.operations import node_operations, pools
 from local_azure.batch.state.account import Account, Service
 from local_azure.batch.state.records import Node
 from local_azure.batch.state.states import NodeState

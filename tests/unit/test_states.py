@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from local_azure.batch import jobs, pool_scaling, pools, tasks
 from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.controls.clock import Clock
+from local_azure.batch.operations import jobs, pool_scaling, pools, tasks
 from local_azure.batch.state.account import Account, Service
 from local_azure.batch.state.states import (
     AllocationState,

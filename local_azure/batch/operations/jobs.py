@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-from local_azure.batch import auto_pools, job_bodies
 from local_azure.batch.calls import schemas
 from local_azure.batch.calls.answers import entity, listing, written
 from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.calls.conditions import check_conditions
 from local_azure.batch.calls.views import ENTITY_FIELDS, HISTORY_FIELDS, common_view, history_view
+from local_azure.batch.operations import auto_pools, job_bodies
+from local_azure.batch.operations.tasks import add_manager
 from local_azure.batch.state.records import Job
 from local_azure.batch.state.states import JobState
-from local_azure.batch.tasks import add_manager
 from local_azure.batch.wire.errors import conflict, exists
 from local_azure.batch.wire.formats import Json, etag_of, format_time, without_none
 

@@ -1,7 +1,7 @@
 """What requests say of a job: its properties, their defaults, and which of them may change."""
 
-from local_azure.batch import auto_pools
 from local_azure.batch.calls import schemas
+from local_azure.batch.operations import auto_pools
 from local_azure.batch.state.records import PERFORM_JOB_ACTION
 from local_azure.batch.wire.errors import conflict, invalid_property
 from local_azure.batch.wire.formats import INFINITE, Json, parse_duration

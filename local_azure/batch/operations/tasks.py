@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from local_azure.batch import dependencies, exit_conditions
 from local_azure.batch.calls import schemas
 from local_azure.batch.calls.answers import entity, listing, written
 from local_azure.batch.calls.call import Call, Reply
@@ -14,7 +13,8 @@ from local_azure.batch.calls.views import (
     execution_view,
     history_view,
 )
-from local_azure.batch.job_bodies import check_ids
+from local_azure.batch.operations import exit_conditions, task_dependencies
+from local_azure.batch.operations.job_bodies import check_ids
 from local_azure.batch.state.records import Execution, Job, Task
 from local_azure.batch.state.states import JobState, TaskState
 from local_azure.batch.wire.errors import BatchError, conflict, exists
@@ -35,7 +35,7 @@ _CREATE = schemas.obj(
         "requiredSlots": schemas.integer(1, 256),
         "userIdentity": schemas.USER_IDENTITY,
         "exitConditions": exit_conditions.SCHEMA,
-        "dependsOn": dependencies.SCHEMA,
+        "dependsOn": task_dependencies.SCHEMA,
         "affinityInfo": schemas.obj({"affinityId": schemas.string}, ("affinityId",)),
         **dict.fromkeys(
             (*("containerSettings", "multiInstanceSettings", "applicationPackageReferences"),),
@@ -119,7 +119,7 @@ def _add(call: Call, job: Job, given: object) -> Task:
     check_ids(job.body, [body["id"]])
     exit_conditions.check(body.get("exitConditions", {}), job)
     if "dependsOn" in body:
-        dependencies.check(body["dependsOn"], job)
+        task_dependencies.check(body["dependsOn"], job)
     return _put(call, job, body)
 
 

@@ -5,10 +5,7 @@ from uuid import uuid4
 
 from local_azure.batch.calls import schemas
 from local_azure.batch.calls.call import Call
-from local_azure.batch.pools import create_pool
-from local_azure.batch.state.account import Service
-from local_azure.batch.state.records import Job
-from local_azure.batch.state.states import PoolState
+from local_azure.batch.operations.pools import create_pool
 from local_azure.batch.wire.errors import (
     BatchError,
     invalid_property,
@@ -83,11 +80,3 @@ def check_change(old: Json, new: Json) -> None:
     fixed = [{**(given or {}), "keepAlive": None} for given in automatic]
     if None in automatic or fixed[0] != fixed[1]:
         raise not_implemented("a change from, to or of an auto pool, but for keepAlive")
-
-
-def expire(service: Service, job: Job) -> None:
-    """Delete the pool of a job that ended, if it was made for it and is not kept alive."""
-    given = job.body["poolInfo"].get("autoPoolSpecification", {})
-    pool = service.store.pools.find(job.auto_pool_id) if job.auto_pool_id else None
-    if pool is not None and pool.state is PoolState.ACTIVE and not given.get("keepAlive"):
-        service.store.pools.put(pool.move(PoolState.DELETING, service.clock.now()))

@@ -6,7 +6,7 @@ from local_azure.batch.autoscale import evaluation
 from local_azure.batch.calls import schemas
 from local_azure.batch.calls.answers import written
 from local_azure.batch.calls.call import Call, Reply
-from local_azure.batch.pools import TARGETS, check_timeout, writable
+from local_azure.batch.operations.pools import TARGETS, check_timeout, writable
 from local_azure.batch.state.records import Pool
 from local_azure.batch.state.states import GOING, AllocationState, NodeState
 from local_azure.batch.wire.errors import BatchError, conflict, invalid_property, missing_property
