@@ -23,9 +23,9 @@ from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.control import Control
 from local_azure.batch.controls.delays import Delays
 from local_azure.batch.controls.faults import Faults, Kind, Rule
+from local_azure.batch.engine.scheduler import Scheduler
 from local_azure.batch.outages import Connection, NoAnswer
 from local_azure.batch.routes import OPERATIONS, Operation
-from local_azure.batch.scheduler import Scheduler
 from local_azure.batch.state.account import Service
 from local_azure.batch.tls import certificate_in
 from local_azure.batch.wire.errors import BatchError, invalid_query, not_implemented

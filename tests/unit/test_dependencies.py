@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local_azure.batch.dependencies import Dependencies
+from local_azure.batch.engine.dependencies import Dependencies
 from local_azure.batch.state.records import Execution, Job, Record, Task
 from local_azure.batch.state.states import JobState, TaskState
 from local_azure.batch.state.store import Store

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from local_azure.batch import exit_conditions
+from local_azure.batch.engine import exit_conditions
 from local_azure.batch.state.records import Job, Key, Task, key_of
 from local_azure.batch.state.states import TaskState
 from local_azure.batch.state.store import Store

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from local_azure.batch.autoscale import evaluation
-from local_azure.batch.engine import Engine
+from local_azure.batch.engine.context import Engine
 from local_azure.batch.state.records import Key, Pool, Record
 from local_azure.batch.state.samples import PERIOD_S
 from local_azure.batch.state.states import AllocationState, PoolState

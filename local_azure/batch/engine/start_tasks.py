@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from local_azure.batch.engine import Engine
+from local_azure.batch.engine.context import Engine
 from local_azure.batch.machine.environment import node_environment, settings
 from local_azure.batch.machine.runner import Outcome, Work
 from local_azure.batch.state.records import Key, Node

@@ -6,16 +6,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from local_azure.batch.calls.views import execution_view
-from local_azure.batch.dependencies import Dependencies
-from local_azure.batch.engine import Engine
+from local_azure.batch.engine.commands import work_of
+from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.dependencies import Dependencies
+from local_azure.batch.engine.placement import Placement
+from local_azure.batch.engine.preparation import Preparation
+from local_azure.batch.engine.runs import Run, Runs
 from local_azure.batch.machine.runner import Outcome
-from local_azure.batch.placement import Placement
-from local_azure.batch.preparation import Preparation
-from local_azure.batch.runs import Run, Runs
 from local_azure.batch.state.records import Key, Node, Task
 from local_azure.batch.state.states import NodeState, PoolState, TaskState
 from local_azure.batch.wire.failures import failure, task_ended
-from local_azure.batch.works import work_of
 
 _RECENT_TASKS = 10
 _UNDER_WAY = (TaskState.PREPARING, TaskState.RUNNING)

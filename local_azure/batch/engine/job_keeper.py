@@ -1,10 +1,10 @@
 """Sees jobs to their end: limits, automatic termination, and what disable and terminate entail."""
 
-from local_azure.batch import exit_conditions
-from local_azure.batch.dispatcher import Dispatcher
-from local_azure.batch.engine import Engine
+from local_azure.batch.engine import exit_conditions
+from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.dispatcher import Dispatcher
+from local_azure.batch.engine.preparation import Preparation
 from local_azure.batch.machine.background import KeyedWorker
-from local_azure.batch.preparation import Preparation
 from local_azure.batch.state.records import PERFORM_JOB_ACTION, Job, Key, Task, key_of
 from local_azure.batch.state.states import JobState, PoolState, TaskState
 from local_azure.batch.wire.formats import duration_s

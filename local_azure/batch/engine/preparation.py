@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from local_azure.batch.engine import Engine
+from local_azure.batch.engine.commands import work_of
+from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.runs import Run, Runs
 from local_azure.batch.machine.runner import Outcome
-from local_azure.batch.runs import Run, Runs
 from local_azure.batch.state.records import Job, Key, Node, Task, key_of, task_directory
 from local_azure.batch.state.states import JobState, NodeState
 from local_azure.batch.wire.failures import failure, task_ended
 from local_azure.batch.wire.formats import Json, format_time
-from local_azure.batch.works import work_of
 
 _UP = (NodeState.IDLE, NodeState.RUNNING, NodeState.OFFLINE)
 _WIRE = {"preparation": "jobPreparationTask", "release": "jobReleaseTask"}

@@ -4,8 +4,8 @@ import asyncio
 import secrets
 from collections.abc import Iterable
 
-from local_azure.batch.dispatcher import Dispatcher
-from local_azure.batch.engine import Engine
+from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.dispatcher import Dispatcher
 from local_azure.batch.state.records import Key, Node, Pool, Record
 from local_azure.batch.state.states import GOING, AllocationState, NodeState, PoolState
 from local_azure.batch.state.vm_sizes import cores_of

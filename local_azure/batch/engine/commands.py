@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from local_azure.batch.engine import Engine
+from local_azure.batch.engine.context import Engine
 from local_azure.batch.machine.environment import node_environment, settings, task_environment
 from local_azure.batch.machine.runner import Work
 from local_azure.batch.state.records import Job, Node, task_directory

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from local_azure.batch.dispatcher import Dispatcher
-from local_azure.batch.engine import Engine
+from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.dispatcher import Dispatcher
+from local_azure.batch.engine.start_tasks import StartTasks
 from local_azure.batch.machine.background import cancel_once
-from local_azure.batch.start_tasks import StartTasks
 from local_azure.batch.state.records import Key, Node, Record
 from local_azure.batch.state.states import AllocationState, NodeState, PoolState
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from itertools import chain
 
-from local_azure.batch.dependencies import Dependencies
+from local_azure.batch.engine.dependencies import Dependencies
 from local_azure.batch.state.records import Job, Key, Node, Pool, Task, key_of
 from local_azure.batch.state.states import JobState, TaskState
 from local_azure.batch.state.store import Store

@@ -2,21 +2,21 @@
 
 from dataclasses import replace
 
-from local_azure.batch.allocator import Allocator
-from local_azure.batch.autoscaler import Autoscaler
 from local_azure.batch.controls.delays import Delays
 from local_azure.batch.controls.faults import Faults
-from local_azure.batch.dependencies import Dependencies
-from local_azure.batch.dispatcher import Dispatcher
-from local_azure.batch.engine import Engine
-from local_azure.batch.job_keeper import JobKeeper
+from local_azure.batch.engine.allocator import Allocator
+from local_azure.batch.engine.autoscaler import Autoscaler
+from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.dependencies import Dependencies
+from local_azure.batch.engine.dispatcher import Dispatcher
+from local_azure.batch.engine.job_keeper import JobKeeper
+from local_azure.batch.engine.node_keeper import NodeKeeper
+from local_azure.batch.engine.preparation import Preparation
+from local_azure.batch.engine.recovery import recover
+from local_azure.batch.engine.runs import Runs
 from local_azure.batch.machine.background import Background
 from local_azure.batch.machine.faulty_runner import FailingRunner
 from local_azure.batch.machine.folders import Folders
-from local_azure.batch.node_keeper import NodeKeeper
-from local_azure.batch.preparation import Preparation
-from local_azure.batch.recovery import recover
-from local_azure.batch.runs import Runs
 from local_azure.batch.state.account import Service
 from local_azure.batch.state.records import Job, Node, Pool, Record, Task, key_of
 from local_azure.batch.state.states import JobState, TaskState
