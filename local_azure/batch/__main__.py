@@ -13,7 +13,7 @@ from pathlib import Path
 from local_azure.batch.controls.clock import Clock
 from local_azure.batch.machine.folders import remove_trash
 from local_azure.batch.machine.leftover_processes import end_survivors
-from local_azure.batch.server import serve
+from local_azure.batch.server.app import serve
 from local_azure.batch.state.account import Account, Service
 from local_azure.batch.state.journal import Journal, JournalError
 from local_azure.batch.state.store import Store

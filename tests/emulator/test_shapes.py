@@ -9,7 +9,7 @@ from azure.batch import BatchClient, models
 from azure.batch._utils.model_base import Model
 from azure.batch.models import _models
 
-from local_azure.batch.routes import IMPLEMENTED
+from local_azure.batch.server.routes import IMPLEMENTED
 from tests.emulator.builders import a_job, a_pool, a_task, node_of, run, sh
 from tests.emulator.emulators import Emulator
 from tests.emulator.raw_http import VERSION, Answer, ask

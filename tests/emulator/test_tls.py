@@ -18,7 +18,7 @@ from azure.core.credentials import AccessToken, AzureNamedKeyCredential
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from local_azure.batch.controls.faults import Kind, Rule
-from local_azure.batch.tls import certificate_in
+from local_azure.batch.server.tls import certificate_in
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from tests.emulator.builders import a_job, new_id

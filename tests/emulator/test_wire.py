@@ -10,7 +10,7 @@ import pytest
 from azure.batch import BatchClient
 from azure.core.credentials import AzureNamedKeyCredential
 
-from local_azure.batch.routes import NOT_IMPLEMENTED, Operation
+from local_azure.batch.server.routes import NOT_IMPLEMENTED, Operation
 from tests.emulator.builders import a_job, a_pool, a_task, refused, run
 from tests.emulator.emulators import ACCOUNT, KEY, Emulator
 from tests.emulator.raw_http import VERSION, ask, authorization

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from local_azure.batch.tls import Certificate
+from local_azure.batch.server.tls import Certificate
 from tests.support.tokens import token
 
 TENANT = "11111111-2222-3333-4444-555555555555"

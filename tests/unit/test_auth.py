@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from local_azure.batch.auth import SignedRequest, sign, string_to_sign, verify
+from local_azure.batch.server.auth import SignedRequest, sign, string_to_sign, verify
 from local_azure.batch.wire.errors import BatchError
 
 KEY = base64.b64encode(b"secret").decode()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local_azure.batch.tokens import verify
+from local_azure.batch.server.tokens import verify
 from local_azure.batch.wire.errors import BatchError
 from tests.support.tokens import AUDIENCE, token
 

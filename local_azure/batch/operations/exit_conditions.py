@@ -13,11 +13,7 @@ _OPTIONS = schemas.obj(
         "dependencyAction": schemas.one_of("satisfy", "block"),
     }
 )
-
-
 _SINGLE = ("preProcessingError", "fileUploadError", "default")
-
-
 SCHEMA = schemas.obj(
     {
         "exitCodes": schemas.list_of(

@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_azure.batch import bodies
 from local_azure.batch.controls.delays import Delays
 from local_azure.batch.controls.faults import Faults, Rule
 from local_azure.batch.engine.idleness import Idleness
 from local_azure.batch.engine.meter import Meter
+from local_azure.batch.server import bodies
 from local_azure.batch.state.account import Service
 from local_azure.batch.state.states import JobState, NodeState, PoolState
 from local_azure.batch.wire.errors import BatchError

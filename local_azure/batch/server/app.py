@@ -18,16 +18,16 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from local_azure.batch import auth, bodies
 from local_azure.batch.calls.call import Call, Reply
-from local_azure.batch.control import Control
 from local_azure.batch.controls.delays import Delays
 from local_azure.batch.controls.faults import Faults, Kind, Rule
 from local_azure.batch.engine.scheduler import Scheduler
-from local_azure.batch.outages import Connection, NoAnswer
-from local_azure.batch.routes import OPERATIONS, Operation
+from local_azure.batch.server import auth, bodies
+from local_azure.batch.server.control_endpoints import Control
+from local_azure.batch.server.no_answer import Connection, NoAnswer
+from local_azure.batch.server.routes import OPERATIONS, Operation
+from local_azure.batch.server.tls import certificate_in
 from local_azure.batch.state.account import Service
-from local_azure.batch.tls import certificate_in
 from local_azure.batch.wire.errors import BatchError, invalid_query, not_implemented
 from local_azure.batch.wire.formats import CONTENT_TYPE, error_body
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from local_azure.batch import tokens
+from local_azure.batch.server import tokens
 from local_azure.batch.wire.errors import BatchError, authentication_failed
 
 _SIGNED_HEADERS = (
