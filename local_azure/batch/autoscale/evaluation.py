@@ -6,7 +6,7 @@ from datetime import timedelta
 from local_azure.batch.autoscale.formula import OPTION, TARGETS, FormulaError, Scope, parse
 from local_azure.batch.state.account import Service
 from local_azure.batch.state.records import Pool
-from local_azure.batch.state.states import GOING, AllocationState, JobState
+from local_azure.batch.state.states import NODE_LEAVING, AllocationState, JobState
 from local_azure.batch.state.store import Store
 from local_azure.batch.wire.errors import BatchError, invalid_property, missing_property
 from local_azure.batch.wire.formats import Json, format_time, parse_duration
@@ -19,7 +19,6 @@ _MAX_LENGTH = 8192
 _INTERVALS = timedelta(minutes=5), timedelta(hours=168)
 _SIZES = frozenset({"$CurrentDedicatedNodes", "$CurrentLowPriorityNodes"})
 _METRICS = _SIZES | {"$ActiveTasks", "$PendingTasks", "$RunningTasks"}
-_UNDER_WAY = ("preparing", "running")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +90,7 @@ def take_sample(service: Service, pool: Pool) -> dict[str, float]:
     for job in service.store.jobs.of().values():
         if job.pool_id.lower() == pool.id.lower():
             counts, _ = service.store.task_counts(job.id)
-            running += sum(counts[state] for state in _UNDER_WAY)
+            running += service.store.tasks_under_way(job.id)
             # The tasks of a job that is not active will not run.
             active += counts["active"] if job.state is JobState.ACTIVE else 0
     values = {
@@ -155,6 +154,6 @@ def follow(service: Service, pool: Pool) -> Pool:
 
 def sizes(store: Store, pool: Pool) -> tuple[int, int]:
     """Give how many nodes a pool has that stay, dedicated and low-priority ones."""
-    nodes = [node for node in store.nodes.of(pool.id).values() if node.state not in GOING]
+    nodes = [node for node in store.nodes.of(pool.id).values() if node.state not in NODE_LEAVING]
     dedicated = sum(node.dedicated for node in nodes)
     return dedicated, len(nodes) - dedicated

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from local_azure.batch.engine.context import Engine
 from local_azure.batch.engine.dispatcher import Dispatcher
 from local_azure.batch.state.records import Key, Node, Pool, Record
-from local_azure.batch.state.states import GOING, AllocationState, NodeState, PoolState
+from local_azure.batch.state.states import NODE_LEAVING, AllocationState, NodeState, PoolState
 from local_azure.batch.state.vm_sizes import cores_of
 from local_azure.batch.wire.failures import resize_error
 from local_azure.batch.wire.formats import Json, etag_of, parse_duration
@@ -77,7 +77,7 @@ class Allocator:
             self._dismiss(nodes[:surplus], pool.node_deallocation)
         if any(self._missing(pool, dedicated=dedicated) for dedicated in _KINDS):
             self._allocate_soon(pool)
-        elif not any(node.state in GOING for node in self._store.nodes.of(pool.id).values()):
+        elif not any(node.state in NODE_LEAVING for node in self._store.nodes.of(pool.id).values()):
             self._end_resize(pool, self._shortages(pool, in_time=True))
 
     def _end_resize(self, pool: Pool, errors: Iterable[Json]) -> None:
@@ -88,7 +88,7 @@ class Allocator:
 
     def _staying(self, pool: Pool, *, dedicated: bool) -> list[Node]:
         nodes = self._store.nodes.list(pool.id)
-        return [n for n in nodes if n.dedicated is dedicated and n.state not in GOING]
+        return [n for n in nodes if n.dedicated is dedicated and n.state not in NODE_LEAVING]
 
     def _missing(self, pool: Pool, *, dedicated: bool) -> int:
         """How many nodes are still to be made, as far as the quota allows them."""

@@ -14,11 +14,10 @@ from local_azure.batch.engine.preparation import Preparation
 from local_azure.batch.engine.runs import Run, Runs
 from local_azure.batch.machine.runner import Outcome
 from local_azure.batch.state.records import Key, Node, Task
-from local_azure.batch.state.states import NodeState, PoolState, TaskState
-from local_azure.batch.wire.failures import failure, task_ended
+from local_azure.batch.state.states import TASK_UNDER_WAY, NodeState, PoolState, TaskState
+from local_azure.batch.wire.failures import failure
 
 _RECENT_TASKS = 10
-_UNDER_WAY = (TaskState.PREPARING, TaskState.RUNNING)
 
 
 class Dispatcher:
@@ -57,18 +56,10 @@ class Dispatcher:
             task = self._store.tasks.find(*run.task_key)
             # With a run again: it went on by itself, and its record speaks of the new run.
             again = self._runs.has(run.task_key)
-            if task is None or again or task.state not in _UNDER_WAY:
+            if task is None or again or task.state not in TASK_UNDER_WAY:
                 continue
             now = self._clock.now()
-            if requeue:
-                count = task.execution.requeue_count + 1
-                execution = replace(task.execution, requeue_count=count, last_requeue=now)
-                self._store.tasks.put(task.move(TaskState.ACTIVE, now, execution=execution))
-            else:
-                execution = replace(
-                    task.execution, ended=now, result="failure", failure=task_ended(by)
-                )
-                self._store.tasks.put(task.move(TaskState.COMPLETED, now, execution=execution))
+            self._store.tasks.put(task.requeued(now) if requeue else task.ended_by(by, now))
 
     def _assign_all(self, pool_key: Key) -> None:
         self._woken.discard(pool_key)
@@ -117,7 +108,7 @@ class Dispatcher:
     def _under_way(self, task: Task) -> Task | None:
         """Give the record of a task as it is now; None if it was deleted or ended from outside."""
         found = self._present(task)
-        return found if found is not None and found.state in _UNDER_WAY else None
+        return found if found is not None and found.state in TASK_UNDER_WAY else None
 
     async def _execute(self, task: Task, node: Node) -> Outcome | None:
         """Give how the run ended; None if its task was ended, deleted or sent back meanwhile."""

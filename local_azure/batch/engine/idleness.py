@@ -5,16 +5,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from local_azure.batch.state.records import Record
+from local_azure.batch.state.states import TRANSIENT
 from local_azure.batch.state.store import Store
-
-_UNDER_WAY = frozenset(
-    {
-        *("creating", "starting", "waitingforstarttask", "running", "leavingpool", "rebooting"),
-        *("reimaging", "deallocating", "upgradingos", "resizing", "stopping", "deleting"),
-        *("preempted", "preparing", "terminating", "disabling", "enabling"),
-    }
-)
-"""The states, of whatever kind of resource, that lead to another one by themselves."""
 
 # What a change sets off is begun, and has changed a state, some turns of the event loop later.
 _TURNS = 20
@@ -70,4 +62,4 @@ async def _lasts(holds: Callable[[], bool], changed: asyncio.Event) -> bool:
 def _activities(record: Record) -> list[str]:
     states = (str(record.state), str(getattr(record, "allocation", "")))
     name = f"{record.noun.lower()} {'/'.join(record.key)}"
-    return [f"{name} is {state}" for state in states if state in _UNDER_WAY]
+    return [f"{name} is {state}" for state in states if state in TRANSIENT]

@@ -6,10 +6,15 @@ from local_azure.batch.engine.dispatcher import Dispatcher
 from local_azure.batch.engine.preparation import Preparation
 from local_azure.batch.machine.background import KeyedWorker
 from local_azure.batch.state.records import PERFORM_JOB_ACTION, Job, Key, Task, key_of
-from local_azure.batch.state.states import JobState, PoolState, TaskState
+from local_azure.batch.state.states import (
+    JOB_ENDING,
+    JOB_OVER,
+    TASK_UNDER_WAY,
+    JobState,
+    PoolState,
+    TaskState,
+)
 from local_azure.batch.wire.formats import duration_s
-
-_LIVE = (JobState.ACTIVE, JobState.DISABLING, JobState.DISABLED, JobState.ENABLING)
 
 
 class JobKeeper:
@@ -43,8 +48,7 @@ class JobKeeper:
             return
         if job.state is JobState.DISABLING:
             self.wake(job.key)
-        ready = (TaskState.ACTIVE, TaskState.COMPLETED)
-        if job.state is JobState.ACTIVE and new is not None and new.state in ready:
+        if job.state is JobState.ACTIVE and new is not None and new.state not in TASK_UNDER_WAY:
             # A completed task makes way for those that depend on it.
             self._dispatcher.wake(key_of(job.pool_id))
         if new is None or new.state is TaskState.COMPLETED:
@@ -73,10 +77,10 @@ class JobKeeper:
             return
         if job.body["onAllTasksComplete"] != "terminatejob":
             return
-        counts, _ = self._store.task_counts(job.id)
         # A job manager task comes just after its job, which is not complete without it.
         begun = "jobManagerTask" not in job.body or self._store.tasks.of(job.id)
-        if begun and not counts["active"] + counts["preparing"] + counts["running"]:
+        counts, _ = self._store.task_counts(job.id)
+        if begun and not counts["active"] + self._store.tasks_under_way(job.id):
             self._terminate(job, "AllTasksComplete")
 
     def _is_managed_to_its_end(self, job: Job) -> bool:
@@ -88,7 +92,7 @@ class JobKeeper:
         return task is not None and task.state is TaskState.COMPLETED
 
     def _terminate(self, job: Job, reason: str) -> None:
-        if job.state in _LIVE:
+        if job.state not in JOB_OVER:
             now = self._clock.now()
             self._store.jobs.put(job.move(JobState.TERMINATING, now, terminate_reason=reason))
 
@@ -104,7 +108,7 @@ class JobKeeper:
             self._store.jobs.put(job.move(JobState.ACTIVE, self._clock.now()))
         elif job.state is JobState.DISABLING:
             await self._disable(job)
-        elif job.state in (JobState.TERMINATING, JobState.DELETING):
+        elif job.state in JOB_ENDING:
             await self._end(job)
 
     async def _disable(self, job: Job) -> None:
@@ -114,8 +118,7 @@ class JobKeeper:
             requeue = job.disable_option == "requeue"
             await self._dispatcher.end(runs, requeue=requeue, by="because its job was disabled")
         found = self._store.jobs.find(*job.key)
-        counts, _ = self._store.task_counts(job.id)
-        under_way = counts["preparing"] + counts["running"]
+        under_way = self._store.tasks_under_way(job.id)
         if found is not None and found.state is JobState.DISABLING and not under_way:
             self._store.jobs.put(found.move(JobState.DISABLED, self._clock.now()))
 

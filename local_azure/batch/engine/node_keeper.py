@@ -14,27 +14,18 @@ from local_azure.batch.engine.dispatcher import Dispatcher
 from local_azure.batch.engine.start_tasks import StartTasks
 from local_azure.batch.machine.background import cancel_once
 from local_azure.batch.state.records import Key, Node, Record
-from local_azure.batch.state.states import AllocationState, NodeState, PoolState
+from local_azure.batch.state.states import (
+    NODE_BOOTED,
+    NODE_INTERRUPTED,
+    AllocationState,
+    NodeState,
+    PoolState,
+)
 
 Step = Callable[[Node], Awaitable[None]]
 
 # Options that let the tasks of a node go on to their end.
 _PATIENT = frozenset({"taskcompletion", "retaineddata"})
-
-# States that end whatever the node was doing.
-_SUDDEN = frozenset(
-    {
-        NodeState.REBOOTING,
-        NodeState.REIMAGING,
-        NodeState.DEALLOCATING,
-        NodeState.PREEMPTED,
-        NodeState.UNUSABLE,
-        NodeState.LEAVING_POOL,
-    }
-)
-_BOOTED = frozenset(
-    {NodeState.WAITING_FOR_START_TASK, NodeState.IDLE, NodeState.RUNNING, NodeState.OFFLINE}
-)
 
 
 class NodeKeeper:
@@ -62,9 +53,9 @@ class NodeKeeper:
     def see_to(self, old: Record | None, node: Node) -> None:
         """Act on a node that is new or has changed; `old` is what it was, if it was there."""
         before = old.state if isinstance(old, Node) else None
-        sudden = node.state in _SUDDEN or before is NodeState.DEALLOCATED
+        interrupted = node.state in NODE_INTERRUPTED or before is NodeState.DEALLOCATED
         unattended = self._step(node) is not None and node.key not in self._lives
-        if unattended or (sudden and before is not node.state):
+        if unattended or (interrupted and before is not node.state):
             self._begin(node.key)
         if not node.schedulable:
             self._withdraw(old, node)
@@ -79,7 +70,7 @@ class NodeKeeper:
 
     def _fail(self, key: Key) -> None:
         node = self._store.nodes.find(*key)
-        if node is not None and node.state in _BOOTED:
+        if node is not None and node.state in NODE_BOOTED:
             lost = NodeState.UNUSABLE if node.dedicated else NodeState.PREEMPTED
             self._move(key, lost)
 
@@ -126,7 +117,7 @@ class NodeKeeper:
     def _step(self, node: Node) -> Step | None:
         """Give what is to be done next for a node."""
         info = node.start_task_info
-        if node.state in _BOOTED and info is not None and info["state"] == "running":
+        if node.state in NODE_BOOTED and info is not None and info["state"] == "running":
             return self._run_start_task
         return self._steps.get(node.state)
 

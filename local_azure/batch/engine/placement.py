@@ -72,8 +72,7 @@ class Placement:
     def _waiting(self, job: Job) -> Iterable[Task]:
         """Give a job's active tasks that may start, as far as maxParallelTasks lets them."""
         limit = job.body["maxParallelTasks"]
-        counts, _ = self._store.task_counts(job.id)
-        room = limit - counts["running"] - counts["preparing"] if limit >= 0 else None
+        room = limit - self._store.tasks_under_way(job.id) if limit >= 0 else None
         for task in self._candidates(job):
             if room is not None and room <= 0:
                 return

@@ -14,11 +14,10 @@ from local_azure.batch.engine.context import Engine
 from local_azure.batch.engine.runs import Run, Runs
 from local_azure.batch.machine.runner import Outcome
 from local_azure.batch.state.records import Job, Key, Node, Task, key_of, task_directory
-from local_azure.batch.state.states import JobState, NodeState
+from local_azure.batch.state.states import NODE_READY, JobState
 from local_azure.batch.wire.failures import failure, task_ended
 from local_azure.batch.wire.formats import Json, format_time
 
-_UP = (NodeState.IDLE, NodeState.RUNNING, NodeState.OFFLINE)
 _WIRE = {"preparation": "jobPreparationTask", "release": "jobReleaseTask"}
 
 
@@ -74,7 +73,7 @@ class Preparation:
         return [
             node
             for node in self._nodes_of(job)
-            if node.state in _UP
+            if node.state in NODE_READY
             and _needs_release(job.node_tasks[node.id], waits=waits)
             and _is_there(job.node_tasks[node.id], node)
         ]

@@ -4,11 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from local_azure.batch.machine.folders import Folders
-from local_azure.batch.state.records import Node, Task
-from local_azure.batch.state.states import NodeState, TaskState
+from local_azure.batch.state.records import Node
+from local_azure.batch.state.states import TASK_UNDER_WAY, NodeState
 from local_azure.batch.state.store import Store
-
-_UNDER_WAY = (TaskState.PREPARING, TaskState.RUNNING)
 
 
 def recover(store: Store, folders: Folders, now: datetime) -> None:
@@ -19,8 +17,8 @@ def recover(store: Store, folders: Folders, now: datetime) -> None:
     """
     for job in store.jobs.list():
         for task in store.tasks.list(job.id):
-            if task.state in _UNDER_WAY:
-                store.tasks.put(_requeued(task, now))
+            if task.state in TASK_UNDER_WAY:
+                store.tasks.put(task.requeued(now))
     for pool in store.pools.list():
         for node in store.nodes.list(pool.id):
             if node.state is NodeState.LEAVING_POOL:
@@ -28,12 +26,6 @@ def recover(store: Store, folders: Folders, now: datetime) -> None:
                 folders.remove_node(node)
             else:
                 store.nodes.put(_quiet(node, folders, now))
-
-
-def _requeued(task: Task, now: datetime) -> Task:
-    count = task.execution.requeue_count + 1
-    execution = replace(task.execution, requeue_count=count, last_requeue=now)
-    return task.move(TaskState.ACTIVE, now, execution=execution)
 
 
 def _quiet(node: Node, folders: Folders, now: datetime) -> Node:

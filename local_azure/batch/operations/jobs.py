@@ -8,6 +8,7 @@ from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.calls.conditions import check_conditions
 from local_azure.batch.calls.views import ENTITY_FIELDS, HISTORY_FIELDS, common_view, history_view
 from local_azure.batch.operations import auto_pools, job_bodies
+from local_azure.batch.operations.open_jobs import open_job
 from local_azure.batch.operations.tasks import add_manager
 from local_azure.batch.state.records import Job
 from local_azure.batch.state.states import JobState
@@ -87,14 +88,7 @@ def get_job(call: Call) -> Reply:
 
 
 def _writable(call: Call) -> Job:
-    job = call.store.jobs.get(call.ids["job_id"])
-    refusals = {
-        JobState.DELETING: ("JobBeingDeleted", "The specified job is being deleted"),
-        JobState.TERMINATING: ("JobBeingTerminated", "The specified job is being terminated"),
-        JobState.COMPLETED: ("JobCompleted", "The specified job is already completed"),
-    }
-    if job.state in refusals:
-        raise conflict(*refusals[job.state], job.id)
+    job = open_job(call)
     check_conditions(call, job, write=True)
     return job
 

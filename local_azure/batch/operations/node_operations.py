@@ -5,7 +5,7 @@ from dataclasses import replace
 from local_azure.batch.calls import schemas
 from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.state.records import Node
-from local_azure.batch.state.states import NodeState
+from local_azure.batch.state.states import NODE_LOST, NODE_RESTARTABLE, NodeState
 from local_azure.batch.wire.errors import BatchError, conflict
 
 _OPTIONS = ("requeue", "terminate", "taskcompletion")
@@ -17,10 +17,6 @@ _REFUSALS = {
     NodeState.REIMAGING: ("NodeBeingReimaged", "The specified node is being reimaged"),
     NodeState.UNUSABLE: ("NodeStateUnusable", "The specified node is unusable"),
 }
-_BOOTED = frozenset(
-    {NodeState.START_TASK_FAILED, NodeState.IDLE, NodeState.RUNNING, NodeState.OFFLINE}
-)
-_LOST = frozenset({NodeState.LEAVING_POOL, NodeState.PREEMPTED, NodeState.UNUSABLE})
 
 
 def _node(call: Call) -> Node:
@@ -40,7 +36,7 @@ def _option(call: Call, name: str, *more: str) -> str:
 
 def _restart(call: Call, state: NodeState, option: str) -> Reply:
     node = _node(call)
-    if node.state not in _BOOTED:
+    if node.state not in NODE_RESTARTABLE:
         raise _refusal(node)
     call.store.nodes.put(node.move(state, call.service.clock.now(), task_option=option))
     return Reply(status=202)
@@ -78,7 +74,7 @@ def start_node(call: Call) -> Reply:
 
 
 def _check_scheduling(node: Node, *, wanted: bool) -> None:
-    if node.state in _LOST:
+    if node.state in NODE_LOST:
         raise _refusal(node)
     if node.schedulable is wanted:
         text = "The specified node is in the target scheduling state already"

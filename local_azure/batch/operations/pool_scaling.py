@@ -8,7 +8,7 @@ from local_azure.batch.calls.answers import written
 from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.operations.pools import TARGETS, check_timeout, writable
 from local_azure.batch.state.records import Pool
-from local_azure.batch.state.states import GOING, AllocationState, NodeState
+from local_azure.batch.state.states import NODE_LEAVING, AllocationState, NodeState
 from local_azure.batch.wire.errors import BatchError, conflict, invalid_property, missing_property
 from local_azure.batch.wire.formats import Json
 
@@ -90,7 +90,7 @@ def remove_nodes(call: Call) -> Reply:
         raise invalid_property("nodeList", len(names), reason)
     _steady(pool)
     nodes = [call.store.nodes.get(pool.id, name) for name in names.values()]
-    leaving = [node for node in nodes if node.state not in GOING]
+    leaving = [node for node in nodes if node.state not in NODE_LEAVING]
     dedicated, low_priority = evaluation.sizes(call.store, pool)
     gone = sum(node.dedicated for node in leaving)
     targets = dedicated - gone, low_priority - (len(leaving) - gone)

@@ -1,7 +1,5 @@
 """Operations on tasks. Running them is the dispatcher's work; it sees the changes made here."""
 
-from dataclasses import replace
-
 from local_azure.batch.calls import schemas
 from local_azure.batch.calls.answers import entity, listing, written
 from local_azure.batch.calls.call import Call, Reply
@@ -15,10 +13,10 @@ from local_azure.batch.calls.views import (
 )
 from local_azure.batch.operations import exit_conditions, task_dependencies
 from local_azure.batch.operations.job_bodies import check_ids
+from local_azure.batch.operations.open_jobs import open_job
 from local_azure.batch.state.records import Execution, Job, Task
-from local_azure.batch.state.states import JobState, TaskState
+from local_azure.batch.state.states import TaskState
 from local_azure.batch.wire.errors import BatchError, conflict, exists
-from local_azure.batch.wire.failures import task_ended
 from local_azure.batch.wire.formats import INFINITE, Json, etag_of, format_time
 
 _MAX_COLLECTION = 100
@@ -99,19 +97,6 @@ def _url(call: Call, task: Task) -> str:
     return call.url("jobs", task.job_id, "tasks", task.id)
 
 
-def _open_job(call: Call) -> Job:
-    """Give the job if it takes tasks."""
-    job = call.store.jobs.get(call.ids["job_id"])
-    refusals = {
-        JobState.DELETING: ("JobBeingDeleted", "The specified job is being deleted"),
-        JobState.TERMINATING: ("JobBeingTerminated", "The specified job is being terminated"),
-        JobState.COMPLETED: ("JobCompleted", "The specified job is already completed"),
-    }
-    if job.state in refusals:
-        raise conflict(*refusals[job.state], job.id)
-    return job
-
-
 def _add(call: Call, job: Job, given: object) -> Task:
     body = schemas.read(_CREATE, given)
     if call.store.tasks.find(job.id, body["id"]) is not None:
@@ -162,13 +147,13 @@ def _with_defaults(body: Json, job: Job) -> Json:
 
 def create_task(call: Call) -> Reply:
     """POST /jobs/{jobId}/tasks."""
-    task = _add(call, _open_job(call), call.body)
+    task = _add(call, open_job(call), call.body)
     return written(task, _url(call, task), 201, location=True)
 
 
 def create_task_collection(call: Call) -> Reply:
     """POST /jobs/{jobId}/addtaskcollection: a result for each task, in the order given."""
-    job = _open_job(call)
+    job = open_job(call)
     if call.body_size > _MAX_COLLECTION_BYTES:
         raise _too_large(f"{call.body_size} bytes, {_MAX_COLLECTION_BYTES} at most")
     tasks = schemas.read(_COLLECTION, call.body)["value"]
@@ -252,17 +237,13 @@ def terminate_task(call: Call) -> Reply:
     check_conditions(call, task, write=True)
     if task.state is TaskState.COMPLETED:
         raise conflict("TaskCompleted", "The specified task is already completed", task.id)
-    now = call.service.clock.now()
-    execution = replace(
-        task.execution, ended=now, result="failure", failure=task_ended("by a terminate request")
-    )
-    call.store.tasks.put(task.move(TaskState.COMPLETED, now, execution=execution))
+    call.store.tasks.put(task.ended_by("by a terminate request", call.service.clock.now()))
     return Reply(status=204)
 
 
 def reactivate_task(call: Call) -> Reply:
     """POST /jobs/{jobId}/tasks/{taskId}/reactivate: a failed task runs again, as if anew."""
-    _open_job(call)
+    open_job(call)
     task = _find(call)
     check_conditions(call, task, write=True)
     if task.state is not TaskState.COMPLETED:

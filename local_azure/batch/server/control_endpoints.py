@@ -20,7 +20,7 @@ from local_azure.batch.engine.idleness import Idleness
 from local_azure.batch.engine.meter import Meter
 from local_azure.batch.server import bodies
 from local_azure.batch.state.account import Service
-from local_azure.batch.state.states import JobState, NodeState, PoolState
+from local_azure.batch.state.states import NODE_LOST, JobState, NodeState, PoolState
 from local_azure.batch.wire.errors import BatchError
 from local_azure.batch.wire.formats import Json, format_time
 
@@ -32,7 +32,6 @@ _POLL_S = 0.01
 _QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
 _SETTINGS = frozenset({"environmentSettings", "commonEnvironmentSettings"})
 _HIDDEN = "***"
-_LOST = (NodeState.PREEMPTED, NodeState.UNUSABLE, NodeState.LEAVING_POOL)
 
 Handler = Callable[[Json], Awaitable[Json]]
 
@@ -166,7 +165,7 @@ class Control:
             raise ValueError("a node can be preempted or unusable")
         if state is NodeState.PREEMPTED and node.dedicated:
             raise ValueError("a dedicated node is never preempted")
-        if node.state in _LOST:
+        if node.state in NODE_LOST:
             raise ValueError(f"the node is {node.state}")
         self._service.store.nodes.put(node.move(state, self._service.clock.now()))
         self._service.commit()

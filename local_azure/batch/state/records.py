@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Self
 
 from local_azure.batch.state.states import (
+    NODE_TAKES_TASKS,
     AllocationState,
     JobState,
     NodeState,
@@ -16,6 +17,7 @@ from local_azure.batch.state.states import (
     TaskState,
     check_transition,
 )
+from local_azure.batch.wire.failures import task_ended
 from local_azure.batch.wire.formats import Json, etag_of, format_time
 
 Key = tuple[str, ...]
@@ -146,7 +148,7 @@ class Node(Record):
     @property
     def takes_tasks(self) -> bool:
         """Whether tasks may be put onto it, as far as it has free slots."""
-        return self.schedulable and self.state in (NodeState.IDLE, NodeState.RUNNING)
+        return self.schedulable and self.state in NODE_TAKES_TASKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +228,17 @@ class Task(Record):
     def slots(self) -> int:
         """Task slots it takes on a node."""
         return int(self.body["requiredSlots"])
+
+    def requeued(self, now: datetime) -> Self:
+        """Give the task as it waits again because it was taken off its node."""
+        count = self.execution.requeue_count + 1
+        execution = replace(self.execution, requeue_count=count, last_requeue=now)
+        return self.move(TaskState.ACTIVE, now, execution=execution)
+
+    def ended_by(self, by: str, now: datetime) -> Self:
+        """Give the task as failed because it was ended from outside; `by` says by what."""
+        execution = replace(self.execution, ended=now, result="failure", failure=task_ended(by))
+        return self.move(TaskState.COMPLETED, now, execution=execution)
 
     @property
     def directory(self) -> str:

@@ -67,57 +67,99 @@ class IllegalTransitionError(RuntimeError):
     """The emulator tried a transition that its own table forbids: a bug, never a client's fault."""
 
 
-Table = Mapping[Any, frozenset[Any]]
+# Sets of states that several parts of the emulator ask for, each under one name.
 
-POOL: Table = {
+NODE_TAKES_TASKS = frozenset({NodeState.IDLE, NodeState.RUNNING})
+"""Tasks may be placed on the node, as far as it has free slots."""
+
+NODE_READY = NODE_TAKES_TASKS | {NodeState.OFFLINE}
+"""The node is up and its start task does not hold it up any more."""
+
+NODE_BOOTED = NODE_READY | {NodeState.WAITING_FOR_START_TASK}
+"""The node's machine is up; its start task may still run."""
+
+NODE_RESTARTABLE = NODE_READY | {NodeState.START_TASK_FAILED}
+"""A request may reboot, reimage or deallocate the node."""
+
+NODE_RESTARTING = frozenset({NodeState.REBOOTING, NodeState.REIMAGING, NodeState.DEALLOCATING})
+"""A request has asked for it; the node's tasks are being ended."""
+
+NODE_LEAVING = frozenset({NodeState.LEAVING_POOL, NodeState.PREEMPTED})
+"""The node does not count towards its pool's target any more."""
+
+NODE_LOST = NODE_LEAVING | {NodeState.UNUSABLE}
+"""What may happen to a node at any time, until it is leaving."""
+
+NODE_INTERRUPTED = NODE_RESTARTING | NODE_LOST
+"""Whatever the node was doing ends."""
+
+JOB_ENDING = frozenset({JobState.TERMINATING, JobState.DELETING})
+"""The job's tasks are being ended."""
+
+JOB_OVER = JOB_ENDING | {JobState.COMPLETED}
+"""The job takes no tasks and no changes any more."""
+
+TASK_UNDER_WAY = frozenset({TaskState.PREPARING, TaskState.RUNNING})
+"""The task is on a node."""
+
+TRANSIENT: frozenset[str] = frozenset(
+    {
+        *NODE_INTERRUPTED - {NodeState.UNUSABLE},
+        *(NodeState.CREATING, NodeState.STARTING, NodeState.WAITING_FOR_START_TASK),
+        *(NodeState.RUNNING, AllocationState.RESIZING, AllocationState.STOPPING),
+        *(PoolState.DELETING, JobState.DISABLING, JobState.ENABLING),
+        *JOB_ENDING,
+        *TASK_UNDER_WAY,
+    }
+)
+"""The states, of whatever kind of resource, that lead to another one by themselves."""
+
+Transitions = Mapping[Any, frozenset[Any]]
+
+POOL: Transitions = {
     PoolState.ACTIVE: frozenset({PoolState.DELETING}),
     PoolState.DELETING: frozenset(),
 }
-ALLOCATION: Table = {
+ALLOCATION: Transitions = {
     AllocationState.STEADY: frozenset({AllocationState.RESIZING}),
     AllocationState.RESIZING: frozenset({AllocationState.STEADY, AllocationState.STOPPING}),
     AllocationState.STOPPING: frozenset({AllocationState.STEADY}),
 }
-# What may befall a node at any time, until it is leaving.
-_LOST = frozenset({NodeState.LEAVING_POOL, NodeState.PREEMPTED, NodeState.UNUSABLE})
-# What may be asked of a node that has booted.
-_RESTARTED = frozenset({NodeState.REBOOTING, NodeState.REIMAGING, NodeState.DEALLOCATING})
-NODE: Table = {
-    NodeState.CREATING: _LOST | {NodeState.STARTING},
-    NodeState.STARTING: _LOST
+NODE: Transitions = {
+    NodeState.CREATING: NODE_LOST | {NodeState.STARTING},
+    NodeState.STARTING: NODE_LOST
     | {NodeState.WAITING_FOR_START_TASK, NodeState.IDLE, NodeState.OFFLINE},
-    NodeState.WAITING_FOR_START_TASK: _LOST
+    NodeState.WAITING_FOR_START_TASK: NODE_LOST
     | {NodeState.IDLE, NodeState.OFFLINE, NodeState.START_TASK_FAILED},
-    NodeState.START_TASK_FAILED: _LOST | _RESTARTED,
-    NodeState.IDLE: _LOST | _RESTARTED | {NodeState.RUNNING, NodeState.OFFLINE},
-    NodeState.RUNNING: _LOST | _RESTARTED | {NodeState.IDLE},
-    NodeState.OFFLINE: _LOST | _RESTARTED | {NodeState.IDLE},
-    NodeState.REBOOTING: _LOST | {NodeState.STARTING},
-    NodeState.REIMAGING: _LOST | {NodeState.STARTING},
-    NodeState.DEALLOCATING: _LOST | {NodeState.DEALLOCATED},
-    NodeState.DEALLOCATED: _LOST | {NodeState.STARTING},
+    NodeState.START_TASK_FAILED: NODE_LOST | NODE_RESTARTING,
+    NodeState.IDLE: NODE_LOST | NODE_RESTARTING | {NodeState.RUNNING, NodeState.OFFLINE},
+    NodeState.RUNNING: NODE_LOST | NODE_RESTARTING | {NodeState.IDLE},
+    NodeState.OFFLINE: NODE_LOST | NODE_RESTARTING | {NodeState.IDLE},
+    NodeState.REBOOTING: NODE_LOST | {NodeState.STARTING},
+    NodeState.REIMAGING: NODE_LOST | {NodeState.STARTING},
+    NodeState.DEALLOCATING: NODE_LOST | {NodeState.DEALLOCATED},
+    NodeState.DEALLOCATED: NODE_LOST | {NodeState.STARTING},
     NodeState.PREEMPTED: frozenset({NodeState.LEAVING_POOL}),
     NodeState.UNUSABLE: frozenset({NodeState.LEAVING_POOL}),
     NodeState.LEAVING_POOL: frozenset(),
 }
-_JOB_ENDS = frozenset({JobState.TERMINATING, JobState.DELETING})
-JOB: Table = {
-    JobState.ACTIVE: _JOB_ENDS | {JobState.DISABLING},
-    JobState.DISABLING: _JOB_ENDS | {JobState.DISABLED},
-    JobState.DISABLED: _JOB_ENDS | {JobState.DISABLING, JobState.ENABLING},
-    JobState.ENABLING: _JOB_ENDS | {JobState.ACTIVE},
+JOB: Transitions = {
+    JobState.ACTIVE: JOB_ENDING | {JobState.DISABLING},
+    JobState.DISABLING: JOB_ENDING | {JobState.DISABLED},
+    JobState.DISABLED: JOB_ENDING | {JobState.DISABLING, JobState.ENABLING},
+    JobState.ENABLING: JOB_ENDING | {JobState.ACTIVE},
     JobState.TERMINATING: frozenset({JobState.COMPLETED, JobState.DELETING}),
     JobState.COMPLETED: frozenset({JobState.DELETING}),
     JobState.DELETING: frozenset(),
 }
-TASK: Table = {
+TASK: Transitions = {
     TaskState.ACTIVE: frozenset({TaskState.PREPARING, TaskState.COMPLETED}),
     TaskState.PREPARING: frozenset({TaskState.ACTIVE, TaskState.RUNNING, TaskState.COMPLETED}),
     TaskState.RUNNING: frozenset({TaskState.ACTIVE, TaskState.COMPLETED}),
     TaskState.COMPLETED: frozenset({TaskState.ACTIVE}),
 }
 
-_TABLES: dict[type[StrEnum], Table] = {
+_TRANSITIONS: dict[type[StrEnum], Transitions] = {
     PoolState: POOL,
     AllocationState: ALLOCATION,
     NodeState: NODE,
@@ -128,9 +170,5 @@ _TABLES: dict[type[StrEnum], Table] = {
 
 def check_transition(name: str, old: StrEnum, new: StrEnum) -> None:
     """Raise IllegalTransitionError unless `new` may follow `old`; `name` says whose state it is."""
-    if new not in _TABLES[type(old)][old]:
+    if new not in _TRANSITIONS[type(old)][old]:
         raise IllegalTransitionError(f"{name}: {old} -> {new}")
-
-
-GOING = (NodeState.LEAVING_POOL, NodeState.PREEMPTED)
-"""States of nodes that do not count towards a target any more."""

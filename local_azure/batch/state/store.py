@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from local_azure.batch.state.records import Job, Key, Node, Pool, Record, Task, key_of
-from local_azure.batch.state.states import TaskState
+from local_azure.batch.state.states import TASK_UNDER_WAY, TaskState
 from local_azure.batch.wire.errors import not_found
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -122,6 +122,11 @@ class Store:
         """Give a job's tasks and its task slots, counted by state and by result."""
         key = key_of(job_id)
         return self._task_counts.get(key, Counter()), self._slot_counts.get(key, Counter())
+
+    def tasks_under_way(self, job_id: str) -> int:
+        """Give how many of a job's tasks are on a node."""
+        counts, _ = self.task_counts(job_id)
+        return sum(counts[state] for state in TASK_UNDER_WAY)
 
     def active_tasks(self, job_id: str) -> Iterator[Task]:
         """Give a job's active tasks, longest waiting first; take what is needed, then change it."""
