@@ -12,9 +12,9 @@ from pathlib import Path
 
 from local_azure.batch.controls.clock import Clock
 from local_azure.batch.machine.folders import remove_trash
-from local_azure.batch.machine.leftover_processes import end_survivors
+from local_azure.batch.machine.leftover_processes import kill_leftovers
 from local_azure.batch.server.app import serve
-from local_azure.batch.state.account import Account, Service
+from local_azure.batch.state.account import Account, BatchService
 from local_azure.batch.state.journal import Journal, JournalError
 from local_azure.batch.state.store import Store
 
@@ -39,7 +39,7 @@ def main() -> None:
     options.nodes_dir.mkdir(parents=True, exist_ok=True)
     nodes_dir, store = options.nodes_dir.resolve(), Store()
     journal = _restored(options.database, store, nodes_dir) if options.database else None
-    service = Service(
+    service = BatchService(
         account=account, store=store, clock=Clock(), nodes_dir=nodes_dir, journal=journal
     )
     serve(service, options.port, control=options.control, tls_dir=options.tls)
@@ -51,7 +51,7 @@ def _restored(database: Path, store: Store, nodes_dir: Path) -> Journal:
         journal = Journal(database)
     except JournalError as error:
         sys.exit(f"error: {error}")
-    end_survivors(nodes_dir)
+    kill_leftovers(nodes_dir)
     remove_trash(nodes_dir)
     store.restore(journal.read())
     journal.follow(store)

@@ -6,7 +6,7 @@ from typing import Any
 from local_azure.batch.calls.call import Call
 from local_azure.batch.controls.clock import Clock
 from local_azure.batch.operations import jobs
-from local_azure.batch.state.account import Account, Service
+from local_azure.batch.state.account import Account, BatchService
 from local_azure.batch.state.store import Store
 
 
@@ -18,7 +18,7 @@ def test_no_pool_left_in_the_quota() -> None:
     }
     automatic = {"poolLifetimeOption": "job", "pool": pool}
     body = {"id": "j", "poolInfo": {"autoPoolSpecification": automatic}}
-    service = Service(
+    service = BatchService(
         account=Account(name="a", key="", pool_quota=0),
         store=Store(),
         clock=Clock(),

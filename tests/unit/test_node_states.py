@@ -9,7 +9,7 @@ import pytest
 from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.controls.clock import Clock
 from local_azure.batch.operations import node_operations, pools
-from local_azure.batch.state.account import Account, Service
+from local_azure.batch.state.account import Account, BatchService
 from local_azure.batch.state.records import Node
 from local_azure.batch.state.states import NodeState
 from local_azure.batch.state.store import Store
@@ -37,7 +37,7 @@ REFUSALS = {
 
 def call(store: Store, body: object = None, quota: int = 100, **ids: str) -> Call:
     """Return a request, as the operations see it, to an account that nothing schedules."""
-    service = Service(
+    service = BatchService(
         account=Account(name="a", key="", pool_quota=quota),
         store=store,
         clock=Clock(),

@@ -13,7 +13,7 @@ import pytest
 from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.controls.clock import Clock
 from local_azure.batch.operations import jobs, pool_scaling, pools, tasks
-from local_azure.batch.state.account import Account, Service
+from local_azure.batch.state.account import Account, BatchService
 from local_azure.batch.state.states import (
     AllocationState,
     IllegalTransitionError,
@@ -83,7 +83,7 @@ def test_transitions(old: StrEnum, new: StrEnum) -> None:
 
 def call(store: Store, body: object = None, **ids: str) -> Call:
     """Return a request, as the operations see it, to an account that nothing schedules."""
-    service = Service(
+    service = BatchService(
         account=Account(name="a", key=""), store=store, clock=Clock(), nodes_dir=Path("unused")
     )
     return Call(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from local_azure.batch.autoscale.formula import OPTION, TARGETS, FormulaError, Scope, parse
-from local_azure.batch.state.account import Service
+from local_azure.batch.state.account import BatchService
 from local_azure.batch.state.records import Pool
 from local_azure.batch.state.states import NODE_LEAVING, AllocationState, JobState
 from local_azure.batch.state.store import Store
@@ -82,7 +82,7 @@ def _not_together(name: str, reason: str) -> BatchError:
     return BatchError(400, "InvalidAutoScalingSettings", text, values)
 
 
-def take_sample(service: Service, pool: Pool) -> dict[str, float]:
+def take_sample(service: BatchService, pool: Pool) -> dict[str, float]:
     """Take a sample of a pool's metrics now, and give it."""
     nodes = service.store.nodes.of(pool.id).values()
     dedicated = sum(node.dedicated for node in nodes)
@@ -104,7 +104,7 @@ def take_sample(service: Service, pool: Pool) -> dict[str, float]:
     return values
 
 
-def evaluate(service: Service, pool: Pool, text: str) -> Evaluation:
+def evaluate(service: BatchService, pool: Pool, text: str) -> Evaluation:
     """Evaluate a formula that `check_formula` took; an error stands in its run."""
     current = take_sample(service, pool)
     targets = (pool.target_dedicated, pool.target_low_priority)
@@ -132,7 +132,7 @@ def evaluate(service: Service, pool: Pool, text: str) -> Evaluation:
     return Evaluation(run=run, targets=targets, option=scope.variables[OPTION])
 
 
-def follow(service: Service, pool: Pool) -> Pool:
+def follow(service: BatchService, pool: Pool) -> Pool:
     """Evaluate a steady pool's own formula and give the pool as it resizes, if it has to."""
     found = evaluate(service, pool, pool.body["autoScaleFormula"])
     dedicated, low_priority = found.targets

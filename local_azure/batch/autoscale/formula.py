@@ -55,7 +55,7 @@ class FormulaError(ValueError):
     """The formula does not follow the grammar, or cannot be evaluated; the text says why."""
 
 
-class Samples(Protocol):
+class SampleSource(Protocol):
     """The history of the metrics, newest first."""
 
     def newest(self, metric: str, count: int) -> list[float]:
@@ -81,7 +81,7 @@ class Scope:
 
     now: datetime
     current: Mapping[str, Value]
-    samples: Samples
+    samples: SampleSource
     variables: dict[str, Value] = field(default_factory=dict)
 
     def written(self) -> str:
@@ -114,7 +114,7 @@ def parse(
             evaluation raises it too: wrong types, a division by zero, samples that are not there.
     """
     try:
-        statements = list(_Parser(text, metrics, readable).statements())
+        statements = list(_FormulaParser(text, metrics, readable).statements())
     except RecursionError as error:
         raise FormulaError("the formula is nested too deeply") from error
 
@@ -139,7 +139,7 @@ def _checked(name: str, value: Value) -> Value:
     return value
 
 
-class _Parser:
+class _FormulaParser:
     """Recursive descent over the tokens of one formula."""
 
     def __init__(self, text: str, metrics: frozenset[str], readable: frozenset[str]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from local_azure.batch.state.account import Service
+from local_azure.batch.state.account import BatchService
 from local_azure.batch.state.store import Store
 from local_azure.batch.wire.formats import Json
 
@@ -14,7 +14,7 @@ from local_azure.batch.wire.formats import Json
 class Call:
     """A request: `ids` from its path, `query` by lower-case name, `body` parsed from JSON."""
 
-    service: Service
+    service: BatchService
     base_url: str
     path: str
     ids: Mapping[str, str]

@@ -45,7 +45,7 @@ def value_at(entity: Json, path: str) -> Any:
     return value
 
 
-class _Parser:
+class _FilterParser:
     """Recursive descent over the tokens of one filter."""
 
     def __init__(self, text: str, fields: frozenset[str]) -> None:
@@ -188,7 +188,7 @@ def parse_filter(text: str | None, fields: frozenset[str]) -> Predicate:
     if not text:
         return lambda _entity: True
     try:
-        return _Parser(text, fields).parse()
+        return _FilterParser(text, fields).parse()
     except (ValueError, RecursionError) as error:
         raise invalid_query("$filter", text, str(error)) from error
 

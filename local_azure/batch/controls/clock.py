@@ -92,11 +92,11 @@ class Clock:
         if not 0 <= seconds < _END - self._seconds():
             raise ValueError(f"the clock advances by 0 seconds or more, not {seconds}")
         target = self._seconds() + seconds
-        await _settle()
+        await _let_others_run()
         while self._timers and self._timers[0][0] <= target:
             self._set(max(self._seconds(), self._timers[0][0]))
             self._fire_next()
-            await _settle()
+            await _let_others_run()
         self._set(max(self._seconds(), target))
         self._arm()
 
@@ -137,6 +137,6 @@ class Clock:
             callback()
 
 
-async def _settle() -> None:
+async def _let_others_run() -> None:
     for _ in range(_TURNS):
         await asyncio.sleep(0)

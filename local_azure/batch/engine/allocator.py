@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Iterable
 
-from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.context import EngineContext
 from local_azure.batch.engine.dispatcher import Dispatcher
 from local_azure.batch.state.records import Key, Node, Pool, Record
 from local_azure.batch.state.states import NODE_LEAVING, AllocationState, NodeState, PoolState
@@ -19,10 +19,10 @@ _QUOTA_CODES = {True: "AccountCoreQuotaReached", False: "AccountLowPriorityCoreQ
 class Allocator:
     """Follows the pools' targets; the node keeper sees to each node that it makes or dismisses."""
 
-    def __init__(self, engine: Engine, dispatcher: Dispatcher) -> None:
-        self._engine = engine
-        self._store = engine.store
-        self._clock = engine.clock
+    def __init__(self, context: EngineContext, dispatcher: Dispatcher) -> None:
+        self._context = context
+        self._store = context.store
+        self._clock = context.clock
         self._dispatcher = dispatcher
         self._allocations: dict[Key, asyncio.Task[None]] = {}
         self._woken: set[Key] = set()
@@ -33,7 +33,7 @@ class Allocator:
         if deleting and (old is None or old.state is not PoolState.DELETING):
             # A node may be waiting for its tasks to complete.
             runs = self._dispatcher.runs_where(lambda run: run.node_key[:-1] == pool.key)
-            self._engine.background.spawn(
+            self._context.background.spawn(
                 self._dispatcher.end(runs, requeue=True, by="by the deletion of its pool")
             )
         if (deleting or pool.allocation is AllocationState.STOPPING) and (
@@ -46,9 +46,9 @@ class Allocator:
         """See to a pool whose nodes have changed, once the current callback is over."""
         if pool_key not in self._woken:
             self._woken.add(pool_key)
-            asyncio.get_running_loop().call_soon(self._settle, pool_key)
+            asyncio.get_running_loop().call_soon(self._act_on, pool_key)
 
-    def _settle(self, pool_key: Key) -> None:
+    def _act_on(self, pool_key: Key) -> None:
         self._woken.discard(pool_key)
         pool = self._store.pools.find(*pool_key)
         if pool is None:
@@ -97,7 +97,7 @@ class Allocator:
 
     def _allowed(self, pool: Pool, *, dedicated: bool) -> int:
         """How many nodes the account's core quota leaves to this pool."""
-        account = self._engine.service.account
+        account = self._context.service.account
         quota = account.dedicated_core_quota if dedicated else account.low_priority_core_quota
         used = sum(
             cores_of(node.vm_size)
@@ -111,7 +111,7 @@ class Allocator:
     def _allocate_soon(self, pool: Pool) -> None:
         if pool.key in self._allocations:
             return
-        allocation = self._engine.background.spawn(self._allocate(pool.key))
+        allocation = self._context.background.spawn(self._allocate(pool.key))
         self._allocations[pool.key] = allocation
         allocation.add_done_callback(lambda _: self._allocated(pool.key, allocation))
 
@@ -130,7 +130,7 @@ class Allocator:
         if not in_time:
             self._end_resize(pool, self._shortages(pool, in_time=False))
             return
-        fault = self._engine.faults.on_resize(f"/pools/{pool.id}")
+        fault = self._context.faults.on_resize(f"/pools/{pool.id}")
         if fault is not None:
             text = "The desired number of nodes could not be allocated"
             self._end_resize(pool, [resize_error(fault.code or "AllocationFailed", text)])
@@ -141,7 +141,7 @@ class Allocator:
 
     async def _within(self, limit_s: float) -> bool:
         """Wait until nodes can be allocated; False: the limit came first."""
-        ready = asyncio.ensure_future(self._engine.delays.wait("allocation"))
+        ready = asyncio.ensure_future(self._context.delays.wait("allocation"))
         limit = asyncio.ensure_future(self._clock.sleep(limit_s))
         try:
             done, _ = await asyncio.wait({ready, limit}, return_when=asyncio.FIRST_COMPLETED)
@@ -153,8 +153,8 @@ class Allocator:
     def _create_node(self, pool: Pool, *, dedicated: bool) -> None:
         now, serial = self._clock.now(), self._store.next_serial()
         node_id = f"tvmps_{secrets.token_hex(32)}_{'d' if dedicated else 'p'}"
-        root = self._engine.folders.node_root(pool.id, node_id)
-        self._engine.folders.make_node(root)
+        root = self._context.folders.node_root(pool.id, node_id)
+        self._context.folders.make_node(root)
         node = Node(
             id=node_id,
             serial=serial,

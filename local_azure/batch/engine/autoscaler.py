@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from local_azure.batch.autoscale import evaluation
-from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.context import EngineContext
 from local_azure.batch.state.records import Key, Pool, Record
 from local_azure.batch.state.samples import PERIOD_S
 from local_azure.batch.state.states import AllocationState, PoolState
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class Autoscaler:
     """Follows the pools' formulas; when the last evaluation was stands in the pool's record."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._service = engine.service
-        self._store = engine.store
-        self._clock = engine.clock
+    def __init__(self, context: EngineContext) -> None:
+        self._service = context.service
+        self._store = context.store
+        self._clock = context.clock
         self._sampling: dict[Key, Timer] = {}
         self._evaluations: dict[Key, Timer] = {}
 

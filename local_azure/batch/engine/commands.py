@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.context import EngineContext
 from local_azure.batch.machine.environment import node_environment, settings, task_environment
-from local_azure.batch.machine.runner import Work
+from local_azure.batch.machine.runner import Command
 from local_azure.batch.state.records import Job, Node, task_directory
 from local_azure.batch.wire.formats import Json, duration_s
 
 
-def work_of(engine: Engine, job: Job, node: Node, task_id: str, given: Json) -> Work:
+def command_of(context: EngineContext, job: Job, node: Node, task_id: str, given: Json) -> Command:
     """Put a command together with its surroundings.
 
     Args:
-        engine: where it will run.
+        context: where it will run.
         job: the job whose settings it gets.
         node: the node.
         task_id: what it is called, and its folder.
@@ -27,11 +27,11 @@ def work_of(engine: Engine, job: Job, node: Node, task_id: str, given: Json) -> 
         prepared_in = root / task_directory(job.id, preparation["id"])
     # A release task has its limit beside its command, all others have it in their constraints.
     limits = given.get("constraints", given)
-    return Work(
+    return Command(
         directory=directory,
         command_line=given["commandLine"],
         environment={
-            **node_environment(engine.service.account, engine.url, node, directory),
+            **node_environment(context.service.account, context.url, node, directory),
             **task_environment(job.id, task_id, prepared_in),
             **settings(job.body.get("commonEnvironmentSettings")),
             **settings(given.get("environmentSettings")),

@@ -8,19 +8,19 @@ from local_azure.batch.controls.faults import Faults
 from local_azure.batch.machine.background import Background
 from local_azure.batch.machine.folders import Folders
 from local_azure.batch.machine.runner import Runner
-from local_azure.batch.state.account import Service
+from local_azure.batch.state.account import BatchService
 from local_azure.batch.state.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Engine:
+class EngineContext:
     """The surroundings in which allocator, dispatcher and job keeper work.
 
     Attributes:
         url: the account's URL, as tasks are told it.
     """
 
-    service: Service
+    service: BatchService
     runner: Runner
     background: Background
     folders: Folders

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from local_azure.batch.calls.views import execution_view
-from local_azure.batch.engine.commands import work_of
-from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.commands import command_of
+from local_azure.batch.engine.context import EngineContext
 from local_azure.batch.engine.dependencies import Dependencies
 from local_azure.batch.engine.placement import Placement
 from local_azure.batch.engine.preparation import Preparation
@@ -24,14 +24,18 @@ class Dispatcher:
     """Owns the runs. A task that has a run is preparing or running until the run says otherwise."""
 
     def __init__(
-        self, engine: Engine, runs: Runs, dependencies: Dependencies, preparation: Preparation
+        self,
+        context: EngineContext,
+        runs: Runs,
+        dependencies: Dependencies,
+        preparation: Preparation,
     ) -> None:
-        self._engine = engine
-        self._store = engine.store
-        self._clock = engine.clock
+        self._context = context
+        self._store = context.store
+        self._clock = context.clock
         self._runs = runs
         self._preparation = preparation
-        self._placement = Placement(engine.store, dependencies, runs.has)
+        self._placement = Placement(context.store, dependencies, runs.has)
         self._woken: set[Key] = set()
 
     def wake(self, pool_key: Key) -> None:
@@ -95,7 +99,7 @@ class Dispatcher:
         finally:
             # Before the run is given up: the next task of the same id makes the folder anew.
             if self._present(task) is None:
-                self._engine.folders.remove_task(task)
+                self._context.folders.remove_task(task)
             self._runs.ended(task.key)
             ended = self._conclude(task, outcome) if outcome is not None else None
             self._release(node.key, slots, ended)
@@ -116,8 +120,8 @@ class Dispatcher:
             self._send_back(task)
             return None
         job = self._store.jobs.get(task.job_id)
-        work = work_of(self._engine, job, node, task.id, task.body)
-        failed = await self._engine.runner.prepare(work)
+        command = command_of(self._context, job, node, task.id, task.body)
+        failed = await self._context.runner.prepare(command)
         if failed is not None:
             return Outcome(failure=failed)
         current = self._under_way(task)
@@ -127,8 +131,8 @@ class Dispatcher:
         self._store.tasks.put(
             current.move(TaskState.RUNNING, now, execution=replace(current.execution, started=now))
         )
-        outcome = await self._engine.runner.run(work)
-        failed = await self._engine.runner.upload(work, outcome.exit_code)
+        outcome = await self._context.runner.run(command)
+        failed = await self._context.runner.upload(command, outcome.exit_code)
         if failed is not None:
             return replace(outcome, failure=failed, retryable=False)
         return outcome
@@ -164,7 +168,7 @@ class Dispatcher:
             node, running_tasks=node.running_tasks - 1, running_slots=node.running_slots - slots
         )
         if ended is not None:
-            node = _with_recent(node, ended, self._engine.url)
+            node = _with_recent(node, ended, self._context.url)
         if node.running_tasks == 0 and node.state is NodeState.RUNNING:
             node = node.move(NodeState.IDLE, self._clock.now())
         self._store.nodes.put(node)

@@ -1,7 +1,7 @@
 """Sees jobs to their end: limits, automatic termination, and what disable and terminate entail."""
 
 from local_azure.batch.engine import exit_conditions
-from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.context import EngineContext
 from local_azure.batch.engine.dispatcher import Dispatcher
 from local_azure.batch.engine.preparation import Preparation
 from local_azure.batch.machine.background import KeyedWorker
@@ -20,13 +20,15 @@ from local_azure.batch.wire.formats import duration_s
 class JobKeeper:
     """Follows the states of jobs."""
 
-    def __init__(self, engine: Engine, dispatcher: Dispatcher, preparation: Preparation) -> None:
-        self._store = engine.store
-        self._clock = engine.clock
-        self._delays = engine.delays
+    def __init__(
+        self, context: EngineContext, dispatcher: Dispatcher, preparation: Preparation
+    ) -> None:
+        self._store = context.store
+        self._clock = context.clock
+        self._delays = context.delays
         self._dispatcher = dispatcher
         self._preparation = preparation
-        self._worker = KeyedWorker(engine.background, self._settle)
+        self._worker = KeyedWorker(context.background, self._finish_transition)
 
     def watch_limit(self, job: Job) -> None:
         """Terminate the job when its maxWallClockTime is over, counted from its creation."""
@@ -100,7 +102,7 @@ class JobKeeper:
         """See to a job that is on its way into another state."""
         self._worker.wake(job_key)
 
-    async def _settle(self, job_key: Key) -> None:
+    async def _finish_transition(self, job_key: Key) -> None:
         job = self._store.jobs.find(*job_key)
         if job is None:
             return

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.context import EngineContext
 from local_azure.batch.engine.dispatcher import Dispatcher
 from local_azure.batch.engine.start_tasks import StartTasks
 from local_azure.batch.machine.background import cancel_once
@@ -31,13 +31,13 @@ _PATIENT = frozenset({"taskcompletion", "retaineddata"})
 class NodeKeeper:
     """Follows the states of nodes; at any time a node has one coroutine at most that goes on."""
 
-    def __init__(self, engine: Engine, dispatcher: Dispatcher) -> None:
-        self._engine = engine
-        self._store = engine.store
-        self._clock = engine.clock
-        self._delays = engine.delays
+    def __init__(self, context: EngineContext, dispatcher: Dispatcher) -> None:
+        self._context = context
+        self._store = context.store
+        self._clock = context.clock
+        self._delays = context.delays
         self._dispatcher = dispatcher
-        self._start_tasks = StartTasks(engine)
+        self._start_tasks = StartTasks(context)
         self._lives: dict[Key, set[asyncio.Task[None]]] = {}
         self._steps: dict[NodeState, Step] = {
             NodeState.CREATING: self._boot,
@@ -64,7 +64,7 @@ class NodeKeeper:
 
     def _endanger(self, node: Node) -> None:
         """Lose a node that begins to run tasks, if a rule for faults says so."""
-        rule = self._engine.faults.on_node(f"/pools/{node.pool_id}/nodes/{node.id}")
+        rule = self._context.faults.on_node(f"/pools/{node.pool_id}/nodes/{node.id}")
         if rule is not None:
             self._clock.call_later(rule.seconds, lambda: self._fail(node.key))
 
@@ -77,7 +77,7 @@ class NodeKeeper:
     def _withdraw(self, old: Record | None, node: Node) -> None:
         """Take a node out of scheduling: its tasks as its option says, then it is offline."""
         if not isinstance(old, Node) or old.schedulable:
-            self._engine.background.spawn(self._clear(node))
+            self._context.background.spawn(self._clear(node))
         if node.state is NodeState.IDLE:
             # Not at once: who listens after us must hear of this change before the next.
             asyncio.get_running_loop().call_soon(self._take_offline, node.key)
@@ -92,7 +92,7 @@ class NodeKeeper:
         for former in lives:
             # At once: given another turn, it would go on with a node that is not what it was.
             cancel_once(former)
-        life = self._engine.background.spawn(self._live(key, frozenset(lives)))
+        life = self._context.background.spawn(self._live(key, frozenset(lives)))
         lives.add(life)
         life.add_done_callback(lambda _: self._ended(key, life))
 
@@ -156,8 +156,8 @@ class NodeKeeper:
         await self._shut_down(node)
         await self._delays.wait("boot")
         root = Path(node.root)
-        self._engine.folders.remove(root)
-        self._engine.folders.make_node(root)
+        self._context.folders.remove(root)
+        self._context.folders.make_node(root)
         self._restart(node)
 
     def _restart(self, node: Node) -> None:
@@ -193,12 +193,12 @@ class NodeKeeper:
         await self._shut_down(node)
         await self._delays.wait("removal")
         self._store.nodes.remove(node)
-        self._engine.folders.remove_node(node)
+        self._context.folders.remove_node(node)
 
     async def _shut_down(self, node: Node) -> None:
         """Clear a node, and end what its tasks have left running there: nothing outlives it."""
         await self._clear(node)
-        await self._engine.runner.end_processes(Path(node.root))
+        await self._context.runner.end_processes(Path(node.root))
 
     async def _clear(self, node: Node) -> None:
         """Wait until none of a node's tasks runs any more, as its task option has it."""
@@ -209,7 +209,7 @@ class NodeKeeper:
             runs, requeue=node.task_option != "terminate", by="by an operation on its node"
         )
         # Half done, it would leave tasks that run nowhere: it goes on if the node has to do else.
-        await asyncio.shield(self._engine.background.spawn(ending))
+        await asyncio.shield(self._context.background.spawn(ending))
 
     def _move(self, key: Key, state: NodeState, **changes: Any) -> None:
         node = self._store.nodes.get(*key)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from local_azure.batch.engine.commands import work_of
-from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.commands import command_of
+from local_azure.batch.engine.context import EngineContext
 from local_azure.batch.engine.runs import Run, Runs
 from local_azure.batch.machine.runner import Outcome
 from local_azure.batch.state.records import Job, Key, Node, Task, key_of, task_directory
@@ -24,10 +24,10 @@ _WIRE = {"preparation": "jobPreparationTask", "release": "jobReleaseTask"}
 class Preparation:
     """Keeps the nodes of a job prepared, and releases them."""
 
-    def __init__(self, engine: Engine, runs: Runs) -> None:
-        self._engine = engine
-        self._store = engine.store
-        self._clock = engine.clock
+    def __init__(self, context: EngineContext, runs: Runs) -> None:
+        self._context = context
+        self._store = context.store
+        self._clock = context.clock
         self._runs = runs
 
     async def is_ready(self, task: Task, node_key: Key) -> bool:
@@ -59,7 +59,7 @@ class Preparation:
     def remove_folders(self, job: Job) -> None:
         """Remove the folder of a job from the nodes that it prepared."""
         for node in self._nodes_of(job):
-            self._engine.folders.remove(Path(node.root) / "workitems" / job.id)
+            self._context.folders.remove(Path(node.root) / "workitems" / job.id)
 
     def _nodes_of(self, job: Job) -> Iterator[Node]:
         """Give the nodes that a job prepared and that are still there."""
@@ -109,8 +109,8 @@ class Preparation:
             self._runs.ended(_key(job, node, kind))
 
     async def _run(self, job: Job, node: Node, given: Json) -> Outcome:
-        work = work_of(self._engine, job, node, given["id"], given)
-        return await self._engine.runner.carry_out(work)
+        command = command_of(self._context, job, node, given["id"], given)
+        return await self._context.runner.carry_out(command)
 
     def _note(self, begun: Job, node: Node, kind: str, info: Json) -> None:
         job = self._store.jobs.find(begun.id)

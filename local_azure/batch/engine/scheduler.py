@@ -6,7 +6,7 @@ from local_azure.batch.controls.delays import Delays
 from local_azure.batch.controls.faults import Faults
 from local_azure.batch.engine.allocator import Allocator
 from local_azure.batch.engine.autoscaler import Autoscaler
-from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.context import EngineContext
 from local_azure.batch.engine.dependencies import Dependencies
 from local_azure.batch.engine.dispatcher import Dispatcher
 from local_azure.batch.engine.job_keeper import JobKeeper
@@ -15,9 +15,9 @@ from local_azure.batch.engine.preparation import Preparation
 from local_azure.batch.engine.recovery import recover
 from local_azure.batch.engine.runs import Runs
 from local_azure.batch.machine.background import Background
-from local_azure.batch.machine.faulty_runner import FailingRunner
+from local_azure.batch.machine.faulty_runner import FaultyRunner
 from local_azure.batch.machine.folders import Folders
-from local_azure.batch.state.account import Service
+from local_azure.batch.state.account import BatchService
 from local_azure.batch.state.records import Job, Node, Pool, Record, Task, key_of
 from local_azure.batch.state.states import JobState, TaskState
 from local_azure.batch.wire.formats import duration_s
@@ -26,13 +26,13 @@ from local_azure.batch.wire.formats import duration_s
 class Scheduler:
     """The engine of the emulator; needs a running event loop."""
 
-    def __init__(self, service: Service, url: str, delays: Delays, faults: Faults) -> None:
+    def __init__(self, service: BatchService, url: str, delays: Delays, faults: Faults) -> None:
         background = Background()
         folders = Folders(service.nodes_dir, background)
         self._closing = False
-        self._engine = Engine(
+        self._context = EngineContext(
             service=service,
-            runner=FailingRunner(service.clock, folders, faults),
+            runner=FaultyRunner(service.clock, folders, faults),
             background=background,
             folders=folders,
             delays=delays,
@@ -41,21 +41,21 @@ class Scheduler:
         )
         self._dependencies = Dependencies(service.store)
         runs = Runs(background)
-        preparation = Preparation(self._engine, runs)
-        self._dispatcher = Dispatcher(self._engine, runs, self._dependencies, preparation)
-        self._allocator = Allocator(self._engine, self._dispatcher)
-        self._autoscaler = Autoscaler(self._engine)
-        self._node_keeper = NodeKeeper(self._engine, self._dispatcher)
-        self._keeper = JobKeeper(self._engine, self._dispatcher, preparation)
+        preparation = Preparation(self._context, runs)
+        self._dispatcher = Dispatcher(self._context, runs, self._dependencies, preparation)
+        self._allocator = Allocator(self._context, self._dispatcher)
+        self._autoscaler = Autoscaler(self._context)
+        self._node_keeper = NodeKeeper(self._context, self._dispatcher)
+        self._keeper = JobKeeper(self._context, self._dispatcher, preparation)
         service.store.subscribe(self._changed)
 
     def resume(self) -> None:
         """Go on after a restart with what the store was filled with; without anything, do nothing.
 
-        No process of a task may be left of the time before (see `survivors`).
+        No process of a task may be left of the time before (see `machine.leftover_processes`).
         """
-        store = self._engine.store
-        recover(store, self._engine.folders, self._engine.clock.now())
+        store = self._context.store
+        recover(store, self._context.folders, self._context.clock.now())
         for record in list(store.everything()):
             self._changed(None, record)
 
@@ -63,7 +63,7 @@ class Scheduler:
         """Kill every process of every task and wait until they are gone."""
         # The slots that this frees must not be given to the tasks that still wait.
         self._closing = True
-        await self._engine.background.close()
+        await self._context.background.close()
 
     def _changed(self, old: Record | None, new: Record | None) -> None:
         if self._closing:
@@ -101,12 +101,12 @@ class Scheduler:
         if not isinstance(new, Task):
             # The folder of a task that runs goes when its run has ended.
             if run is not None:
-                self._engine.background.spawn(run.stop())
+                self._context.background.spawn(run.stop())
             else:
-                self._engine.folders.remove_task(task)
+                self._context.folders.remove_task(task)
         elif new.state is TaskState.COMPLETED and not new.files_cleaned:
             if run is not None:
-                self._engine.background.spawn(run.stop())
+                self._context.background.spawn(run.stop())
             self._keep_files(new)
         self._keeper.task_changed(task, new if isinstance(new, Task) else None)
 
@@ -114,12 +114,12 @@ class Scheduler:
         """Clean a completed task's folder once its retention time is over."""
         retention = duration_s(task.body["constraints"], "retentionTime")
         if retention is not None:
-            clock = self._engine.clock
+            clock = self._context.clock
             age = (clock.now() - task.state_since).total_seconds()
             clock.call_later(retention - age, lambda: self._clean_files(task))
 
     def _clean_files(self, ended: Task) -> None:
-        task = self._engine.store.tasks.find(*ended.key)
+        task = self._context.store.tasks.find(*ended.key)
         # Another end of the same task (it was reactivated) has a retention time of its own.
         same = task is not None and (task.serial, task.state, task.state_since) == (
             ended.serial,
@@ -127,5 +127,5 @@ class Scheduler:
             ended.state_since,
         )
         if task is not None and same:
-            self._engine.folders.remove_task(task)
-            self._engine.store.tasks.put(replace(task, files_cleaned=True))
+            self._context.folders.remove_task(task)
+            self._context.store.tasks.put(replace(task, files_cleaned=True))

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from local_azure.batch.engine.context import Engine
+from local_azure.batch.engine.context import EngineContext
 from local_azure.batch.machine.environment import node_environment, settings
-from local_azure.batch.machine.runner import Outcome, Work
+from local_azure.batch.machine.runner import Command, Outcome
 from local_azure.batch.state.records import Key, Node
 from local_azure.batch.wire.formats import Json, format_time
 
@@ -13,9 +13,9 @@ from local_azure.batch.wire.formats import Json, format_time
 class StartTasks:
     """The start tasks of all nodes; a node's record says how far its own has come."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._store = engine.store
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+        self._store = context.store
 
     def begun(self) -> Json:
         """Write the startTaskInfo of a start task that is about to run."""
@@ -38,19 +38,21 @@ class StartTasks:
 
     async def _once(self, node: Node, start_task: Json) -> Outcome:
         directory = Path(node.root) / "startup"
-        work = Work(
+        command = Command(
             directory=directory,
             command_line=start_task["commandLine"],
             environment={
-                **node_environment(self._engine.service.account, self._engine.url, node, directory),
+                **node_environment(
+                    self._context.service.account, self._context.url, node, directory
+                ),
                 **settings(start_task.get("environmentSettings")),
             },
             resource_files=start_task.get("resourceFiles", []),
         )
-        return await self._engine.runner.carry_out(work)
+        return await self._context.runner.carry_out(command)
 
     def _note(self, key: Key, info: Json) -> None:
         self._store.nodes.put(replace(self._store.nodes.get(*key), start_task_info=info))
 
     def _time(self) -> str:
-        return format_time(self._engine.clock.now())
+        return format_time(self._context.clock.now())

@@ -16,7 +16,7 @@ _MARK = b"AZ_BATCH_NODE_ROOT_DIR="
 _RESCAN_S = 0.01
 
 
-def end_survivors(folder: Path) -> int:
+def kill_leftovers(folder: Path) -> int:
     """Kill every process of the node whose folder it is, or of any node below it.
 
     Returns:
@@ -39,6 +39,6 @@ def _processes_of(folder: Path) -> Iterator[int]:
             entries = (process / "environ").read_bytes().split(b"\0")
         except OSError:  # gone meanwhile, or somebody else's
             continue
-        # A zombie has an empty environment: it is no survivor.
+        # A zombie has an empty environment: it is not left over.
         if any(entry == mark or entry.startswith(mark + b"/") for entry in entries):
             yield int(process.name)

@@ -19,7 +19,7 @@ from local_azure.batch.controls.clock import Clock
 from local_azure.batch.machine import transfer
 from local_azure.batch.machine.background import Threads
 from local_azure.batch.machine.folders import Folders
-from local_azure.batch.machine.leftover_processes import end_survivors
+from local_azure.batch.machine.leftover_processes import kill_leftovers
 from local_azure.batch.machine.output_patterns import matching_files
 from local_azure.batch.wire.failures import exit_code_failure, failure, task_ended
 from local_azure.batch.wire.formats import Json, without_none
@@ -41,7 +41,7 @@ _UPLOAD_CODES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class Command:
     """One command with its surroundings.
 
     Attributes:
@@ -92,13 +92,13 @@ class Runner:
         self._folders = folders
         self._threads = Threads(_TRANSFERS)
 
-    async def prepare(self, work: Work) -> Json | None:
+    async def prepare(self, command: Command) -> Json | None:
         """Make the folders anew and download the resource files; give a failure, or None."""
         try:
-            self._folders.remove(work.directory)
-            work.working_directory.mkdir(parents=True)
-            for resource in work.resource_files:
-                await self._transfer(_download, work, resource)
+            self._folders.remove(command.directory)
+            command.working_directory.mkdir(parents=True)
+            for resource in command.resource_files:
+                await self._transfer(_download, command, resource)
         except transfer.TransferError as error:
             message = "One of the specified Azure Blob(s) could not be read"
             details = ("Message", error.message)
@@ -108,15 +108,15 @@ class Runner:
             return failure("ResourceFileWriteFailed", "A resource file was not written", details)
         return None
 
-    async def carry_out(self, work: Work) -> Outcome:
+    async def carry_out(self, command: Command) -> Outcome:
         """Prepare and run a command that has no output files."""
-        failed = await self.prepare(work)
-        return Outcome(failure=failed) if failed is not None else await self.run(work)
+        failed = await self.prepare(command)
+        return Outcome(failure=failed) if failed is not None else await self.run(command)
 
-    async def run(self, work: Work) -> Outcome:
+    async def run(self, command: Command) -> Outcome:
         """Run the command to its end or its limit."""
         try:
-            process = await self._started(work)
+            process = await self._started(command)
         except FileNotFoundError as error:
             message = "The specified command program is not found"
             details = ("Message", f"{error.strerror}: {error.filename}")
@@ -126,7 +126,7 @@ class Runner:
             text = "The command could not be launched"
             return Outcome(failure=failure("CommandLaunchFailed", text, details))
         try:
-            in_time = await self._wait(process, work.limit_s)
+            in_time = await self._wait(process, command.limit_s)
         finally:
             await _kill(process)
         code = _exit_code(process)
@@ -138,11 +138,11 @@ class Runner:
 
     async def end_processes(self, node_root: Path) -> None:
         """Kill whatever still runs on a node, processes that have left their group included."""
-        await asyncio.to_thread(end_survivors, node_root)
+        await asyncio.to_thread(kill_leftovers, node_root)
 
-    async def _started(self, work: Work) -> Process:
+    async def _started(self, command: Command) -> Process:
         """Start the command; if that is cancelled, kill the whole of what did start."""
-        starting = asyncio.ensure_future(self._start(work))
+        starting = asyncio.ensure_future(self._start(command))
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -151,15 +151,15 @@ class Runner:
                 await _kill(starting.result())
             raise
 
-    async def _start(self, work: Work) -> Process:
+    async def _start(self, command: Command) -> Process:
         with (
-            (work.directory / "stdout.txt").open("wb") as stdout,
-            (work.directory / "stderr.txt").open("wb") as stderr,
+            (command.directory / "stdout.txt").open("wb") as stdout,
+            (command.directory / "stderr.txt").open("wb") as stderr,
         ):
             return await asyncio.create_subprocess_exec(
-                *shlex.split(work.command_line),
-                cwd=work.working_directory,
-                env=work.environment,
+                *shlex.split(command.command_line),
+                cwd=command.working_directory,
+                env=command.environment,
                 stdin=DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -179,33 +179,33 @@ class Runner:
             limit.cancel()
         return ended in done
 
-    async def upload(self, work: Work, exit_code: int | None) -> Json | None:
+    async def upload(self, command: Command, exit_code: int | None) -> Json | None:
         """Upload the output files whose condition holds; give a failure, or None."""
         conditions = {"taskcompletion", "tasksuccess" if exit_code == 0 else "taskfailure"}
-        for output in work.output_files:
+        for output in command.output_files:
             if output["uploadOptions"]["uploadCondition"] not in conditions:
                 continue
-            failed = await self._transfer(_upload, work, output)
+            failed = await self._transfer(_upload, command, output)
             if failed is not None:
                 return failed
         return None
 
     async def _transfer(
         self,
-        function: Callable[[Work, Json, transfer.Halt], ResultT],
-        work: Work,
+        function: Callable[[Command, Json, transfer.Halt], ResultT],
+        command: Command,
         wanted: Json,
     ) -> ResultT:
         """Call a function of transfers in a thread; if that is cancelled, it changes no more."""
         halt = transfer.Halt()
         try:
-            return await self._threads.run(lambda: function(work, wanted, halt))
+            return await self._threads.run(lambda: function(command, wanted, halt))
         finally:
             halt.now()
 
 
-def _download(work: Work, resource: Json, halt: transfer.Halt) -> None:
-    root, path = work.working_directory, resource.get("filePath", "")
+def _download(command: Command, resource: Json, halt: transfer.Halt) -> None:
+    root, path = command.working_directory, resource.get("filePath", "")
     if "httpUrl" in resource:
         files = {resource["httpUrl"]: root / path}
     else:
@@ -221,11 +221,14 @@ def _download(work: Work, resource: Json, halt: transfer.Halt) -> None:
             target.chmod(mode)
 
 
-def _upload(work: Work, output: Json, halt: transfer.Halt) -> Json | None:
+def _upload(command: Command, output: Json, halt: transfer.Halt) -> Json | None:
     destination = output["destination"]["container"]
     headers = {item["name"]: item.get("value", "") for item in destination.get("uploadHeaders", [])}
     files = matching_files(
-        work.working_directory, output["filePattern"], destination.get("path"), work.environment
+        command.working_directory,
+        output["filePattern"],
+        destination.get("path"),
+        command.environment,
     )
     if files is None:
         details = ("FilePattern", output["filePattern"])

@@ -23,11 +23,11 @@ from local_azure.batch.controls.delays import Delays
 from local_azure.batch.controls.faults import Faults, Kind, Rule
 from local_azure.batch.engine.scheduler import Scheduler
 from local_azure.batch.server import auth, bodies
-from local_azure.batch.server.control_endpoints import Control
+from local_azure.batch.server.control_endpoints import ControlEndpoints
 from local_azure.batch.server.no_answer import Connection, NoAnswer
 from local_azure.batch.server.routes import OPERATIONS, Operation
 from local_azure.batch.server.tls import certificate_in
-from local_azure.batch.state.account import Service
+from local_azure.batch.state.account import BatchService
 from local_azure.batch.wire.errors import BatchError, invalid_query, not_implemented
 from local_azure.batch.wire.formats import CONTENT_TYPE, error_body
 
@@ -46,7 +46,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class _Front:
     """Turns requests into calls and replies into responses."""
 
-    def __init__(self, service: Service, faults: Faults) -> None:
+    def __init__(self, service: BatchService, faults: Faults) -> None:
         self._service = service
         self._faults = faults
 
@@ -190,7 +190,7 @@ def _route(operation: Operation, front: _Front) -> Route:
 
 
 def make_app(
-    service: Service, url: str, on_ready: Callable[[], None], *, control: bool
+    service: BatchService, url: str, on_ready: Callable[[], None], *, control: bool
 ) -> Starlette:
     """Build the application.
 
@@ -202,7 +202,7 @@ def make_app(
     """
     delays, faults = Delays(service.clock), Faults()
     front = _Front(service, faults)
-    controls = Control(service, delays, faults).routes() if control else []
+    controls = ControlEndpoints(service, delays, faults).routes() if control else []
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -223,7 +223,7 @@ def make_app(
 
 
 def serve(
-    service: Service, port: int, *, control: bool = False, tls_dir: Path | None = None
+    service: BatchService, port: int, *, control: bool = False, tls_dir: Path | None = None
 ) -> None:
     """Serve until SIGINT or SIGTERM; print `ready <url>` when requests may come.
 

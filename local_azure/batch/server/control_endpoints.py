@@ -19,7 +19,7 @@ from local_azure.batch.controls.faults import Faults, Rule
 from local_azure.batch.engine.idleness import Idleness
 from local_azure.batch.engine.meter import Meter
 from local_azure.batch.server import bodies
-from local_azure.batch.state.account import Service
+from local_azure.batch.state.account import BatchService
 from local_azure.batch.state.states import NODE_LOST, JobState, NodeState, PoolState
 from local_azure.batch.wire.errors import BatchError
 from local_azure.batch.wire.formats import Json, format_time
@@ -36,10 +36,10 @@ _HIDDEN = "***"
 Handler = Callable[[Json], Awaitable[Json]]
 
 
-class Control:
+class ControlEndpoints:
     """The control endpoints of one emulator."""
 
-    def __init__(self, service: Service, delays: Delays, faults: Faults) -> None:
+    def __init__(self, service: BatchService, delays: Delays, faults: Faults) -> None:
         self._service = service
         self._delays = delays
         self._faults = faults

@@ -21,7 +21,7 @@ class Account:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
+class BatchService:
     """What every operation works on.
 
     Attributes:
