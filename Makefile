@@ -115,12 +115,12 @@ accelerator: $(VENV)/.accelerator ## the node program's optional C kernel, for x
 benchmark-words: $(VENV)-benchmarks/.installed ## how fast the node program counts, beside DuckDB, polars and others
 	$(VENV)-benchmarks/bin/python -m benchmarks.word_count $(ARGS)
 
-lock: ## renew requirements/*.txt and package-lock.json (needs uv)
+lock: ## renew requirements/*.txt and Azurite's package-lock.json (needs uv)
 	for group in setup node old-client accelerator benchmarks docker; do uv pip compile --group $$group $(UV_FLAGS) -o requirements/$$group.txt; done
 	uv pip compile pyproject.toml $(UV_FLAGS) -o requirements/run.txt
 	uv pip compile pyproject.toml --group dev --constraint requirements/run.txt $(UV_FLAGS) -o requirements/dev.txt
 	uv pip compile --group browser --constraint requirements/run.txt $(UV_FLAGS) -o requirements/browser.txt
-	npm install --package-lock-only --omit-lockfile-registry-resolved=true
+	npm install --prefix local_azure/npm --package-lock-only --omit-lockfile-registry-resolved=true
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean: ## remove what make has made
@@ -163,7 +163,7 @@ $(VENV)/.docker: requirements/docker.txt $(VENV)/.setup
 	$(PIP) $(LOCKED) -r $<
 	touch $@
 
-node_modules/.installed: package.json package-lock.json $(VENV)/.run
+node_modules/.installed: local_azure/npm/package.json local_azure/npm/package-lock.json $(VENV)/.run
 	$(BIN)/python -c 'from local_azure.azurite import find_npm; find_npm()' 2>/dev/null || $(PIP) $(LOCKED) -r requirements/node.txt
 	$(BIN)/python -m local_azure install
 	touch $@

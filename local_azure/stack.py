@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from local_azure.azurite import ACCOUNT_KEY, ACCOUNT_NAME, PROJECT_ROOT, start_azurite
+from local_azure.azurite import ACCOUNT_KEY, ACCOUNT_NAME, start_azurite
 from local_azure.guard import guard
 from local_azure.service import LocalAzureError, Service, open_log
 
@@ -178,8 +178,8 @@ def _batch(options: list[str], log: IO[bytes], remove: Path | None) -> Service:
     process = guard(
         [sys.executable, "-m", "local_azure.batch", *options],
         remove=remove,
-        # `-m` looks here first: parent and child are the same copy of the project.
-        cwd=PROJECT_ROOT,
+        # `-m` looks here first: parent and child are the same copy of the package.
+        cwd=Path(__file__).resolve().parents[1],
         env={
             **os.environ,
             "LOCAL_AZURE_BATCH_ACCOUNT": BATCH_ACCOUNT,

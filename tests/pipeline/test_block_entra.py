@@ -58,7 +58,7 @@ def blob_url(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory)
     log = folder / "log.txt"
     options = ("--blobHost=127.0.0.1", "--blobPort=0", "--silent", "--skipApiVersionCheck")
     tls = ("--oauth=basic", f"--cert={certificate.chain}", f"--key={certificate.key}")
-    command = [str(find_node()), str(azurite._ENTRY), *options, *tls, "--disableTelemetry"]
+    command = [str(find_node()), str(azurite.entry()), *options, *tls, "--disableTelemetry"]
     with (
         log.open("wb") as output,
         subprocess.Popen([*command, f"--location={folder}"], stdout=output) as process,
