@@ -52,7 +52,7 @@ def find_npm() -> list[str | Path]:
     """Return the command of the npm of `find_node`; the wheel's if the machine has node alone.
 
     Raises:
-        LocalAzureError: there is none.
+        LocalAzureError: there is no npm.
     """
     npm = shutil.which("npm")
     if npm and _system_node():
@@ -82,7 +82,7 @@ def install() -> None:
     """Install Azurite as the lock file pins it, and say where; what was there is replaced.
 
     Raises:
-        LocalAzureError: no npm, or it has failed; npm has then said why on stderr.
+        LocalAzureError: no npm, or it has failed; npm then writes the reason to stderr.
     """
     modules = modules_folder()
     modules.parent.mkdir(parents=True, exist_ok=True)

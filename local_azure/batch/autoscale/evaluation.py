@@ -1,4 +1,4 @@
-"""Autoscale formulas at work: checked, evaluated over a pool's samples, and followed."""
+"""Autoscale formulas: checked, evaluated over a pool's samples, and applied to the pool."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,7 +12,7 @@ from local_azure.batch.wire.errors import BatchError, invalid_property, missing_
 from local_azure.batch.wire.formats import Json, format_time, parse_duration
 
 INTERVAL = "PT15M"
-"""How often a formula is evaluated, unless told otherwise."""
+"""How often a formula is evaluated, if a pool does not say it."""
 
 
 _MAX_LENGTH = 8192
@@ -27,7 +27,7 @@ class Evaluation:
 
     Attributes:
         targets: dedicated and low-priority nodes.
-        option: what becomes of the tasks of nodes that leave.
+        option: what happens to the tasks of nodes that leave.
     """
 
     run: Json
@@ -105,7 +105,7 @@ def take_sample(service: BatchService, pool: Pool) -> dict[str, float]:
 
 
 def evaluate(service: BatchService, pool: Pool, text: str) -> Evaluation:
-    """Evaluate a formula that `check_formula` took; an error stands in its run."""
+    """Evaluate a formula that `check_formula` accepted; an error is part of its run."""
     current = take_sample(service, pool)
     targets = (pool.target_dedicated, pool.target_low_priority)
     scope = Scope(
@@ -133,7 +133,7 @@ def evaluate(service: BatchService, pool: Pool, text: str) -> Evaluation:
 
 
 def follow(service: BatchService, pool: Pool) -> Pool:
-    """Evaluate a steady pool's own formula and give the pool as it resizes, if it has to."""
+    """Evaluate a steady pool's own formula and return the pool, resizing if need be."""
     found = evaluate(service, pool, pool.body["autoScaleFormula"])
     dedicated, low_priority = found.targets
     pool = replace(
@@ -153,7 +153,7 @@ def follow(service: BatchService, pool: Pool) -> Pool:
 
 
 def sizes(store: Store, pool: Pool) -> tuple[int, int]:
-    """Give how many nodes a pool has that stay, dedicated and low-priority ones."""
+    """Return how many nodes a pool has that stay, dedicated and low-priority ones."""
     nodes = [node for node in store.nodes.of(pool.id).values() if node.state not in NODE_LEAVING]
     dedicated = sum(node.dedicated for node in nodes)
     return dedicated, len(nodes) - dedicated

@@ -59,13 +59,13 @@ class SampleSource(Protocol):
     """The history of the metrics, newest first."""
 
     def newest(self, metric: str, count: int) -> list[float]:
-        """Give the last `count` samples, or fewer where there are fewer."""
+        """Return the last `count` samples, or fewer where there are fewer."""
 
     def between(self, metric: str, first: datetime, last: datetime) -> list[float]:
-        """Give the samples of a span of time."""
+        """Return the samples of a span of time."""
 
     def percent(self, metric: str, first: datetime, last: datetime) -> float:
-        """Give how much of the samples that a span of time should have is there, 0 to 100."""
+        """Return how much of the samples that a span of time should have is there, 0 to 100."""
 
 
 @dataclass(kw_only=True)
@@ -221,7 +221,7 @@ class _FormulaParser:
         return self._named(name)
 
     def _arguments(self) -> list[Expression]:
-        """Read what stands between parentheses; the opening one has been read."""
+        """Read the arguments up to the closing parenthesis; the opening one has been read."""
         found: list[Expression] = []
         while not self._skip(")"):
             if found:
@@ -294,7 +294,7 @@ def _combined(
 
 
 def _numbers(name: str, values: Sequence[Value]) -> list[float]:
-    """Give arguments as one list of numbers: lists among them are laid open."""
+    """Return arguments as one list of numbers: lists among them are flattened."""
     numbers = list(chain.from_iterable(v if isinstance(v, list) else [v] for v in values))
     if not numbers or not all(isinstance(number, float) for number in numbers):
         raise FormulaError(f"{name} takes numbers, one at least")

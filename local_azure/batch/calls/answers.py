@@ -41,7 +41,7 @@ def listing(
     view: Callable[[RecordT], Json],
     fields: frozenset[str],
 ) -> Reply:
-    """Answer a list of records, in pages that go on after the last record's serial."""
+    """Answer a list of records, in pages; each continues after the serial of the last record."""
     after = _skip_token(call)
     later = (record for record in records if record.serial > after)
     return page(call, kind, ((record.serial, view(record)) for record in later), fields)

@@ -29,7 +29,7 @@ class Call:
         return self.service.store
 
     def url(self, *parts: str) -> str:
-        """Give the URL of a resource of the account."""
+        """Return the URL of a resource of the account."""
         return "/".join([self.base_url, *(quote(part, safe="") for part in parts)])
 
 

@@ -1,4 +1,4 @@
-"""Conditional headers: If-Match, If-Modified-Since and their opposites, held against an entity."""
+"""Conditional headers: If-Match, If-Modified-Since and their opposites, compared with an entity."""
 
 from datetime import datetime
 
@@ -12,10 +12,10 @@ _DATE_HEADERS = ("if-modified-since", "if-unmodified-since")
 
 
 def check_conditions(call: Call, record: Record, *, write: bool) -> None:
-    """Hold a request's conditional headers against an entity.
+    """Compare a request's conditional headers with an entity.
 
     Raises:
-        BatchError: 412 for a write, 304 for a read, 400 for a date that is none.
+        BatchError: 412 for a write, 304 for a read, 400 for a date that is not valid.
     """
     etags = {name: call.headers.get(name, "").strip().strip('"') for name in _ETAG_HEADERS}
     modified = record.modified.replace(microsecond=0)
@@ -37,4 +37,4 @@ def _date(call: Call, name: str) -> datetime | None:
     try:
         return parse_http_date(text)
     except ValueError as error:
-        raise BatchError(400, "InvalidHeaderValue", f"The header {name} is no date.") from error
+        raise BatchError(400, "InvalidHeaderValue", f"The header {name} is not a date.") from error

@@ -38,7 +38,7 @@ class _FilterError(ValueError):
 
 
 def value_at(entity: Json, path: str) -> Any:
-    """Give the member at a path such as executionInfo/exitCode; None where it is absent."""
+    """Return the member at a path such as executionInfo/exitCode; None where it is absent."""
     value: Any = entity
     for step in path.split("/"):
         value = value.get(step) if isinstance(value, dict) else None
@@ -154,7 +154,7 @@ def _literal(kind: str, token: str) -> str | float | bool | datetime | None:
         return parse_time(_text(token[8:]))
     if token in _WORDS:
         return _WORDS[token]
-    raise _FilterError(f"{token!r} is no value")
+    raise _FilterError(f"{token!r} is not a value")
 
 
 def _time(found: Any) -> datetime | None:
@@ -165,7 +165,7 @@ def _time(found: Any) -> datetime | None:
 
 
 def _comparable(found: Any, wanted: object) -> Any:
-    """Give a member's value in the type of the value it is compared with; None if it has none."""
+    """Return a member's value in the type of the value it is compared with; None if it has none."""
     if isinstance(wanted, datetime):
         return _time(found)
     if isinstance(found, str):

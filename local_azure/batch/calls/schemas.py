@@ -1,8 +1,8 @@
 """Request bodies: which properties an operation takes, of what type, and what the emulator refuses.
 
 A parser takes a property's name and value and gives the value as the emulator keeps it. Unknown
-and ill-typed properties are a 400 that names them; what the real service has and the emulator has
-not is a 501 that names it. Nothing is silently ignored.
+and ill-typed properties are a 400 that names them; what only the real service
+has is a 501 that names it. Nothing is silently ignored.
 """
 
 import re
@@ -152,7 +152,7 @@ def read(schema: Parser, body: Any) -> Json:
     """Read a request body.
 
     Raises:
-        BatchError: 400 that names the property, or 501 for what the emulator has not.
+        BatchError: 400 that names the property, or 501 for what the emulator does not have.
     """
     parsed: Json = schema("", {} if body is None else body)
     return parsed

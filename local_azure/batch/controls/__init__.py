@@ -1,1 +1,1 @@
-"""What a test can bend: the clock, the delays and the faults of the emulator."""
+"""What a test can change: the clock, the delays and the faults of the emulator."""

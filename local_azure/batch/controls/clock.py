@@ -1,4 +1,4 @@
-"""Time as the emulator sees it: the one seam through which tests and settings may bend it."""
+"""The time of the emulator, which tests can make faster or slower, stop, and move forward."""
 
 import asyncio
 import heapq
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import count
 
 # Turns of the event loop after each timer of an advance: what it wakes gets as far as its own
-# next wait, so that a chain of waits is gone through in order. Processes and sockets take longer.
+# next wait, so that a chain of waits happens in order. Processes and sockets take longer.
 _TURNS = 20
 _END = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
@@ -21,12 +21,12 @@ class Timer:
         self.callback: Callable[[], None] | None = callback
 
     def cancel(self) -> None:
-        """See to it that the call is not made."""
+        """Prevent the call."""
         self.callback = None
 
 
 class Clock:
-    """Wall-clock time that can be made to pass faster or slower, stopped, and moved on.
+    """Wall-clock time that can be made to pass faster or slower, stopped, and moved forward.
 
     Args:
         scale: emulated seconds that pass per real second; 0 stops the clock.
@@ -50,7 +50,7 @@ class Clock:
         return self._scale
 
     def set_scale(self, scale: float) -> None:
-        """Let time pass so much faster than real time from now on; who waits, waits accordingly.
+        """Let time pass so much faster than real time from now on, also for those who wait already.
 
         Raises:
             ValueError: the scale is negative or not finite.
@@ -62,7 +62,7 @@ class Clock:
         self._arm()
 
     def now(self) -> datetime:
-        """Give the current time, in UTC."""
+        """Return the current time, in UTC."""
         return datetime.fromtimestamp(self._seconds(), UTC)
 
     async def sleep(self, seconds: float) -> None:
@@ -84,10 +84,10 @@ class Clock:
         return timer
 
     async def advance(self, seconds: float) -> None:
-        """Move the clock on; what becomes due on the way happens in order, at its own time.
+        """Move the clock forward; what becomes due on the way happens in order, at its own time.
 
         Raises:
-            ValueError: the number of seconds is negative, or leads beyond the year 9999.
+            ValueError: the number of seconds is negative, or the time would be after the year 9999.
         """
         if not 0 <= seconds < _END - self._seconds():
             raise ValueError(f"the clock advances by 0 seconds or more, not {seconds}")

@@ -1,6 +1,6 @@
 """How long the transitions of the engine take: at once, some seconds, or until they are released.
 
-What may happen stands in `states`; each wait of the engine before it does happen has a name here.
+`state.states` says what may happen; each wait of the engine before it happens has a name here.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class Delays:
         self._delays[name] = seconds
 
     def release(self, name: str) -> int:
-        """Let those through who wait for `name` now, and say how many they were.
+        """End all waits for `name` and return how many there were.
 
         Raises:
             ValueError: the name is unknown.
@@ -84,7 +84,7 @@ class Delays:
         return len(waiting)
 
     def reset(self) -> None:
-        """Go back to the defaults and let everybody through who waits."""
+        """Go back to the defaults and end all waits."""
         self._delays = dict(DEFAULTS)
         for name in self._delays:
             self.release(name)

@@ -1,4 +1,4 @@
-"""What is to go wrong: rules that say which requests, commands and resizes fail, and how often.
+"""What a test lets go wrong: rules that say which requests, commands and resizes fail, how often.
 
 A rule counts what it matches; the same rules and the same requests give the same faults.
 """
@@ -21,7 +21,7 @@ class Kind(StrEnum):
     LOST = "lost"
     """A request takes effect; instead of its answer the connection is reset."""
     LATENCY = "latency"
-    """A request is seen to later."""
+    """A request is answered later."""
     EXIT_CODE = "exitcode"
     """A command of a task or of a start task seems to end with another exit code."""
     NODE_LOST = "nodelost"
@@ -47,7 +47,7 @@ class Rule:
             /pools/{id}/nodes/{id}/startTask; of a node /pools/{id}/nodes/{id}; of a resize
             /pools/{id}.
         first: how many of the first matches; None: no limit.
-        every: every how manyth match.
+        every: N, for every Nth match.
         probability: from 0 to 1, drawn from a generator that is seeded with `seed`.
         status: HTTP status of an error.
         code: error code of an error or a resize; None: the usual one.
@@ -105,7 +105,7 @@ class Rule:
         return cls(**{**given, "kind": Kind(given["kind"])})
 
     def write(self) -> dict[str, Any]:
-        """Give the rule as JSON."""
+        """Return the rule as JSON."""
         return asdict(self)
 
 
@@ -120,7 +120,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 class _Counted:
-    """A rule and what it has come to so far."""
+    """A rule, and how often it matched and struck."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -139,20 +139,20 @@ class _Counted:
 
 
 class Faults:
-    """The rules in force."""
+    """The rules that apply now."""
 
     def __init__(self) -> None:
         self._rules: dict[int, _Counted] = {}
         self._last = 0
 
     def add(self, rule: Rule) -> int:
-        """Put a rule in force; return its number."""
+        """Add a rule; return its number."""
         self._last += 1
         self._rules[self._last] = _Counted(rule)
         return self._last
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all rules."""
         self._rules.clear()
 
     @property
@@ -165,23 +165,23 @@ class Faults:
         ]
 
     def latency(self, operation: str, method: str, path: str) -> float:
-        """Give the seconds by which a request is to be seen to later: those of all its rules."""
+        """Return the seconds by which a request is to be answered later: those of all its rules."""
         return sum(rule.seconds for rule in self._struck((Kind.LATENCY,), operation, method, path))
 
     def on_request(self, operation: str, method: str, path: str) -> Rule | None:
-        """Give what happens to a request, if anything: by the first rule that strikes."""
+        """Return what happens to a request, if anything: by the first rule that strikes."""
         return next(self._struck(WIRE, operation, method, path), None)
 
     def on_command(self, path: str) -> Rule | None:
-        """Give what happens to a command, if anything."""
+        """Return what happens to a command, if anything."""
         return next(self._struck((Kind.EXIT_CODE,), "", "", path), None)
 
     def on_node(self, path: str) -> Rule | None:
-        """Give what happens to a node that begins to run tasks, if anything."""
+        """Return what happens to a node that begins to run tasks, if anything."""
         return next(self._struck((Kind.NODE_LOST,), "", "", path), None)
 
     def on_resize(self, path: str) -> Rule | None:
-        """Give what happens to a resize, if anything."""
+        """Return what happens to a resize, if anything."""
         return next(self._struck((Kind.RESIZE,), "", "", path), None)
 
     def _struck(

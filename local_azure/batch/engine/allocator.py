@@ -1,4 +1,4 @@
-"""Makes pools as large as they should be: decides which nodes are made and which leave."""
+"""Makes pools as large as they should be: decides which nodes are created and which leave."""
 
 import asyncio
 import secrets
@@ -17,7 +17,7 @@ _QUOTA_CODES = {True: "AccountCoreQuotaReached", False: "AccountLowPriorityCoreQ
 
 
 class Allocator:
-    """Follows the pools' targets; the node keeper sees to each node that it makes or dismisses."""
+    """Follows the pools' targets; the node keeper handles each node it creates or dismisses."""
 
     def __init__(self, context: EngineContext, dispatcher: Dispatcher) -> None:
         self._context = context
@@ -43,7 +43,7 @@ class Allocator:
         self.wake(pool.key)
 
     def wake(self, pool_key: Key) -> None:
-        """See to a pool whose nodes have changed, once the current callback is over."""
+        """Act on a pool whose nodes have changed, once the current callback is over."""
         if pool_key not in self._woken:
             self._woken.add(pool_key)
             asyncio.get_running_loop().call_soon(self._act_on, pool_key)
@@ -116,14 +116,14 @@ class Allocator:
         allocation.add_done_callback(lambda _: self._allocated(pool.key, allocation))
 
     def _allocated(self, pool_key: Key, allocation: asyncio.Task[None]) -> None:
-        # One that was given up has been forgotten, and there may be the next one already.
-        given_up = self._allocations.get(pool_key) is not allocation
-        if not given_up and not allocation.cancelled():
+        # One that was cancelled is not known any more, and the next one may have begun.
+        is_old = self._allocations.get(pool_key) is not allocation
+        if not is_old and not allocation.cancelled():
             del self._allocations[pool_key]
             self.wake(pool_key)
 
     async def _allocate(self, pool_key: Key) -> None:
-        """Make the missing nodes when machines are there, or give up at the resize timeout."""
+        """Create the missing nodes when machines are there, or end the resize at its timeout."""
         limit = parse_duration(self._store.pools.get(*pool_key).body["resizeTimeout"])
         in_time = await self._within(limit.total_seconds())
         pool = self._store.pools.get(*pool_key)
@@ -174,14 +174,14 @@ class Allocator:
         self._store.nodes.put(node)
 
     def _dismiss(self, nodes: Iterable[Node], option: str) -> None:
-        """Let nodes leave that do not leave already; `option` says what becomes of their tasks."""
+        """Let nodes leave that do not leave already; `option` says what happens to their tasks."""
         now = self._clock.now()
         for node in nodes:
             if node.state is not NodeState.LEAVING_POOL:
                 self._store.nodes.put(node.move(NodeState.LEAVING_POOL, now, task_option=option))
 
     def _shortages(self, pool: Pool, *, in_time: bool) -> Iterable[Json]:
-        """Tell of the nodes that a pool did not get, for want of quota or in time."""
+        """Report the nodes that a pool did not get: the quota or the time was too short."""
         for dedicated, kind in _KINDS.items():
             wanted = _target(pool, dedicated=dedicated)
             found = len(self._staying(pool, dedicated=dedicated))

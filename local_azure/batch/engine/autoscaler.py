@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Autoscaler:
-    """Follows the pools' formulas; when the last evaluation was stands in the pool's record."""
+    """Follows the pools' formulas; the pool's record has the time of the last evaluation."""
 
     def __init__(self, context: EngineContext) -> None:
         self._service = context.service

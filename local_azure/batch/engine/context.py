@@ -14,10 +14,10 @@ from local_azure.batch.state.store import Store
 
 @dataclass(frozen=True, kw_only=True)
 class EngineContext:
-    """The surroundings in which allocator, dispatcher and job keeper work.
+    """What allocator, dispatcher and the keepers work with.
 
     Attributes:
-        url: the account's URL, as tasks are told it.
+        url: the account's URL, as tasks see it.
     """
 
     service: BatchService

@@ -1,8 +1,8 @@
 """Which tasks wait for others, in jobs with usesTaskDependencies.
 
-A waiting task watches one unsatisfied dependency at a time and goes on to the next when that one
-is satisfied, so it costs nothing until then, and a range of any length is never spelled out. All
-of this follows from the records: after a restart it is built again from them.
+A waiting task watches one unsatisfied dependency at a time, then the next: it costs nothing until
+that one is satisfied, and a range of any length is never expanded. All of this follows from the
+records: after a restart it is built from them again.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Dependencies:
         self._ready: dict[Key, dict[Key, None]] = {}
 
     def ready(self, job: Job) -> Iterator[Task]:
-        """Give a job's active tasks that may run, longest ready first."""
+        """Return a job's active tasks that may run, longest ready first."""
         tasks = self._store.tasks.of(job.id)
         return (tasks[key] for key in self._ready.get(job.key, {}))
 
@@ -44,23 +44,23 @@ class Dependencies:
         if new is None or job is None or not job.body["usesTaskDependencies"]:
             self._forget(task.key)
         elif new.state is TaskState.ACTIVE:
-            self._enrol(new)
+            self._add(new)
         else:
             self._forget(new.key)
             if self._is_satisfied(new):
                 for waiter in list(self._watchers.pop(new.key, {}).values()):
-                    self._go_on(waiter)
+                    self._watch_next(waiter)
 
-    def _enrol(self, task: Task) -> None:
+    def _add(self, task: Task) -> None:
         if task.key in self._waiters or task.key in self._ready.get(task.key[:-1], {}):
             return
         # Once it has been on a node, its dependencies were satisfied: it is there again.
         given = {} if task.node_id is not None else task.body.get("dependsOn", {})
         ranges = (range(item["start"], item["end"] + 1) for item in given.get("taskIdRanges", []))
         ahead = chain(given.get("taskIds", []), map(str, chain.from_iterable(ranges)))
-        self._go_on(_Waiter(task.key, iter(ahead)))
+        self._watch_next(_Waiter(task.key, iter(ahead)))
 
-    def _go_on(self, waiter: _Waiter) -> None:
+    def _watch_next(self, waiter: _Waiter) -> None:
         job_id = waiter.key[0]
         for task_id in waiter.ahead:
             found = self._store.tasks.find(job_id, task_id)

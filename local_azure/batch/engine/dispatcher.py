@@ -1,4 +1,4 @@
-"""Puts active tasks onto nodes with free slots, and carries each run to its end."""
+"""Starts active tasks on the nodes that placement chooses, and carries each run to its end."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ _RECENT_TASKS = 10
 
 
 class Dispatcher:
-    """Owns the runs. A task that has a run is preparing or running until the run says otherwise."""
+    """Owns the runs. While a task has a run it is preparing or running."""
 
     def __init__(
         self,
@@ -45,11 +45,11 @@ class Dispatcher:
             asyncio.get_running_loop().call_soon(self._assign_all, pool_key)
 
     def run_of(self, task: Task) -> Run | None:
-        """Give the run of a task, if it has one."""
+        """Return the run of a task, if it has one."""
         return self._runs.of(task)
 
     def runs_where(self, holds: Callable[[Run], bool]) -> list[Run]:
-        """Give the runs for which something holds."""
+        """Return the runs for which something holds."""
         return self._runs.where(holds)
 
     async def end(self, runs: Iterable[Run], *, requeue: bool, by: str) -> None:
@@ -58,7 +58,7 @@ class Dispatcher:
         await asyncio.gather(*(run.stop() for run in runs))
         for run in runs:
             task = self._store.tasks.find(*run.task_key)
-            # With a run again: it went on by itself, and its record speaks of the new run.
+            # It has a run again: it continued by itself, and its record is about the new run.
             again = self._runs.has(run.task_key)
             if task is None or again or task.state not in TASK_UNDER_WAY:
                 continue
@@ -97,7 +97,7 @@ class Dispatcher:
             outcome = Outcome(failure=failure("Unknown", text, server=True))
             raise
         finally:
-            # Before the run is given up: the next task of the same id makes the folder anew.
+            # Before the run ends: the next task with the same id creates the folder again.
             if self._present(task) is None:
                 self._context.folders.remove_task(task)
             self._runs.ended(task.key)
@@ -105,17 +105,17 @@ class Dispatcher:
             self._release(node.key, slots, ended)
 
     def _present(self, task: Task) -> Task | None:
-        """Give the record of a task as it is now; None if it was deleted, and perhaps made anew."""
+        """Return the record of a task as it is now; None if it was deleted (and created again)."""
         found = self._store.tasks.find(*task.key)
         return found if found is not None and found.serial == task.serial else None
 
     def _under_way(self, task: Task) -> Task | None:
-        """Give the record of a task as it is now; None if it was deleted or ended from outside."""
+        """Return the record of a task as it is now; None if deleted or ended from outside."""
         found = self._present(task)
         return found if found is not None and found.state in TASK_UNDER_WAY else None
 
     async def _execute(self, task: Task, node: Node) -> Outcome | None:
-        """Give how the run ended; None if its task was ended, deleted or sent back meanwhile."""
+        """Return how the run ended; None if its task was ended, deleted or sent back."""
         if not await self._preparation.is_ready(task, node.key):
             self._send_back(task)
             return None
@@ -138,13 +138,13 @@ class Dispatcher:
         return outcome
 
     def _send_back(self, begun: Task) -> None:
-        """Make a task active again that found its node not prepared; that is no requeue."""
+        """Make a task active again that found its node not prepared; that is not a requeue."""
         task = self._under_way(begun)
         if task is not None:
             self._store.tasks.put(task.move(TaskState.ACTIVE, self._clock.now()))
 
     def _conclude(self, begun: Task, outcome: Outcome) -> Task | None:
-        """Write a run's outcome down: completed, or active again for a retry."""
+        """Record a run's outcome: the task is completed, or active again for a retry."""
         task, now = self._under_way(begun), self._clock.now()
         if task is None:
             return None

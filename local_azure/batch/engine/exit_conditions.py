@@ -1,4 +1,4 @@
-"""Exit conditions: what the end of a task entails for its job and for the tasks that depend on it.
+"""Exit conditions: what the end of a task means for its job and for the tasks that depend on it.
 
 A job's action counts only where the job has onTaskFailure=performexitoptionsjobaction.
 """
@@ -8,13 +8,13 @@ from local_azure.batch.wire.formats import Json
 
 
 def job_action(task: Task) -> str:
-    """Give what a completed task wants of its job: none, disable or terminate."""
+    """Return what a completed task asks of its job: none, disable or terminate."""
     default = "none" if task.execution.result == "success" else "terminate"
     return str(_matching(task).get("jobAction", default))
 
 
 def satisfies(task: Task) -> bool:
-    """Whether the tasks that depend on a completed task may go on."""
+    """Whether the tasks that depend on a completed task may run."""
     default = "satisfy" if task.execution.result == "success" else "block"
     return bool(_matching(task).get("dependencyAction", default) == "satisfy")
 
@@ -39,6 +39,6 @@ def _kind_of(run: Execution) -> str | None:
     code = str(run.failure["code"])
     if code.startswith("FileUpload"):
         return "fileUploadError"
-    # What was ended from outside has no exit code either, but it was no error before the start.
+    # What was ended from outside has no exit code either, but had no error before the start.
     started = run.exit_code is not None or code == "TaskEnded"
     return "default" if started else "preProcessingError"

@@ -1,4 +1,4 @@
-"""Whether anything of the emulator is under way, and the wait until it is not."""
+"""Whether the emulator is doing anything, and the wait until it is not."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ class Idleness:
         store.subscribe(self._changed)
 
     def busy(self) -> Iterator[str]:
-        """Say what is under way, one by one: transitions, resizes and runs."""
+        """Report what is under way, one by one: transitions, resizes and runs."""
         for record in self._store.everything():
             yield from _activities(record)
 

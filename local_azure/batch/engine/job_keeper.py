@@ -1,4 +1,4 @@
-"""Sees jobs to their end: limits, automatic termination, and what disable and terminate entail."""
+"""Brings jobs to their end: limits, automatic termination, and what disable and terminate do."""
 
 from local_azure.batch.engine import exit_conditions
 from local_azure.batch.engine.context import EngineContext
@@ -44,7 +44,7 @@ class JobKeeper:
             self._terminate(job, "MaxWallClockTimeExpiry")
 
     def task_changed(self, task: Task, new: Task | None) -> None:
-        """See what a task's change means for its job; `task` is what was there before."""
+        """Act on a task's change for its job; `task` is what was there before."""
         job = self._store.jobs.find(task.job_id)
         if job is None:
             return
@@ -86,7 +86,7 @@ class JobKeeper:
             self._terminate(job, "AllTasksComplete")
 
     def _is_managed_to_its_end(self, job: Job) -> bool:
-        """Whether the job's manager is completed and takes the job with it."""
+        """Whether the job's manager is completed and ends the job with it."""
         manager = job.body.get("jobManagerTask")
         if manager is None or not manager["killJobOnCompletion"]:
             return False
@@ -99,7 +99,7 @@ class JobKeeper:
             self._store.jobs.put(job.move(JobState.TERMINATING, now, terminate_reason=reason))
 
     def wake(self, job_key: Key) -> None:
-        """See to a job that is on its way into another state."""
+        """Continue a job's way into another state."""
         self._worker.wake(job_key)
 
     async def _finish_transition(self, job_key: Key) -> None:

@@ -1,4 +1,4 @@
-"""What a pool's nodes would cost: the seconds for which each was there."""
+"""What the nodes of a pool would cost: the seconds for which each existed."""
 
 from datetime import datetime
 
@@ -8,9 +8,9 @@ from local_azure.batch.state.store import Store
 
 
 class Meter:
-    """Adds up the life of nodes, by pool; pools that are gone stay in the books.
+    """Adds up the lifetime of nodes, by pool, also of pools that are gone.
 
-    The books are in memory: after a restart they know the nodes that are there, not those before.
+    In memory only: after a restart it knows the nodes that exist, not those that are gone.
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
@@ -20,7 +20,7 @@ class Meter:
         store.subscribe(self._changed)
 
     def read(self) -> dict[str, dict[str, float]]:
-        """Give the node-seconds of emulated time by pool id: `dedicated` and `low_priority`."""
+        """Return the node-seconds of emulated time by pool id: `dedicated` and `low_priority`."""
         now = self._clock.now()
         books = {pool: dict(book) for pool, book in self._gone.items()}
         for pool in self._store.pools.of().values():

@@ -1,6 +1,6 @@
-"""Sees each node through its life: boot, start task, restarts, and how it leaves its pool.
+"""Brings each node through its life: boot, start task, restarts, and how it leaves its pool.
 
-What is to be done next follows from the node's record alone, so that it can go on after a restart.
+What is to be done next follows from the node's record alone, so it can continue after a restart.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ from local_azure.batch.state.states import (
 
 Step = Callable[[Node], Awaitable[None]]
 
-# Options that let the tasks of a node go on to their end.
+# Options that let the tasks of a node run to their end.
 _PATIENT = frozenset({"taskcompletion", "retaineddata"})
 
 
 class NodeKeeper:
-    """Follows the states of nodes; at any time a node has one coroutine at most that goes on."""
+    """Follows the states of nodes; at any time at most one coroutine per node is at work."""
 
     def __init__(self, context: EngineContext, dispatcher: Dispatcher) -> None:
         self._context = context
@@ -60,9 +60,9 @@ class NodeKeeper:
         if not node.schedulable:
             self._withdraw(old, node)
         if node.state is NodeState.RUNNING and before is not NodeState.RUNNING:
-            self._endanger(node)
+            self._lose_by_fault(node)
 
-    def _endanger(self, node: Node) -> None:
+    def _lose_by_fault(self, node: Node) -> None:
         """Lose a node that begins to run tasks, if a rule for faults says so."""
         rule = self._context.faults.on_node(f"/pools/{node.pool_id}/nodes/{node.id}")
         if rule is not None:
@@ -75,11 +75,11 @@ class NodeKeeper:
             self._move(key, lost)
 
     def _withdraw(self, old: Record | None, node: Node) -> None:
-        """Take a node out of scheduling: its tasks as its option says, then it is offline."""
+        """End the scheduling of a node: its tasks end as its option says, then it is offline."""
         if not isinstance(old, Node) or old.schedulable:
             self._context.background.spawn(self._clear(node))
         if node.state is NodeState.IDLE:
-            # Not at once: who listens after us must hear of this change before the next.
+            # Not at once: later listeners must get this change before the next.
             asyncio.get_running_loop().call_soon(self._take_offline, node.key)
 
     def _take_offline(self, key: Key) -> None:
@@ -90,7 +90,7 @@ class NodeKeeper:
     def _begin(self, key: Key) -> None:
         lives = self._lives.setdefault(key, set())
         for former in lives:
-            # At once: given another turn, it would go on with a node that is not what it was.
+            # At once: in its next turn it would continue with a node that has changed.
             cancel_once(former)
         life = self._context.background.spawn(self._live(key, frozenset(lives)))
         lives.add(life)
@@ -102,7 +102,7 @@ class NodeKeeper:
             del self._lives[key]
 
     async def _live(self, key: Key, former: frozenset[asyncio.Task[None]]) -> None:
-        """Do what comes next for a node until nothing does, once what was given up has ended."""
+        """Take a node's next step until there is none, once the cancelled coroutines have ended."""
         if former:
             await asyncio.wait(former)
         done: NodeState | None = None
@@ -111,11 +111,11 @@ class NodeKeeper:
             if step is None:
                 return
             await step(node)
-            # A step that is done and leaves the state as it is has no other after it.
+            # After a step that does not change the state there is no other.
             done = node.state
 
     def _step(self, node: Node) -> Step | None:
-        """Give what is to be done next for a node."""
+        """Return what is to be done next for a node."""
         info = node.start_task_info
         if node.state in NODE_BOOTED and info is not None and info["state"] == "running":
             return self._run_start_task
@@ -176,11 +176,11 @@ class NodeKeeper:
         self._move(node.key, NodeState.DEALLOCATED)
 
     async def _lose(self, node: Node) -> None:
-        """Requeue the tasks of a node that was lost, whatever else was to become of them."""
+        """Requeue the tasks of a node that was lost, whatever its task option says."""
         await self._shut_down(replace(node, task_option="requeue"))
 
     async def _give_up(self, node: Node) -> None:
-        """Lose a preempted node, and let its pool look for another."""
+        """Lose a preempted node, and let its pool allocate another."""
         await self._lose(node)
         pool = self._store.pools.get(node.pool_id)
         if pool.state is PoolState.ACTIVE and pool.allocation is AllocationState.STEADY:
@@ -201,14 +201,14 @@ class NodeKeeper:
         await self._context.runner.end_processes(Path(node.root))
 
     async def _clear(self, node: Node) -> None:
-        """Wait until none of a node's tasks runs any more, as its task option has it."""
+        """Wait until none of a node's tasks runs any more, as its task option says."""
         runs = self._dispatcher.runs_where(lambda run: run.node_key == node.key)
         if node.task_option in _PATIENT and runs:
             await asyncio.wait({run.coroutine for run in runs})
         ending = self._dispatcher.end(
             runs, requeue=node.task_option != "terminate", by="by an operation on its node"
         )
-        # Half done, it would leave tasks that run nowhere: it goes on if the node has to do else.
+        # Half done, it would leave tasks that run nowhere: it continues even if we are cancelled.
         await asyncio.shield(self._context.background.spawn(ending))
 
     def _move(self, key: Key, state: NodeState, **changes: Any) -> None:

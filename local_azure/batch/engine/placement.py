@@ -1,4 +1,4 @@
-"""Which active tasks come next, and onto which node each of them goes. It only looks."""
+"""Which active tasks come next, and on which node each is placed. It reads and changes nothing."""
 
 from collections.abc import Callable, Iterable
 from itertools import chain
@@ -10,7 +10,7 @@ from local_azure.batch.state.store import Store
 from local_azure.batch.wire.formats import Json
 
 _AFFINITY = "TVM:"
-# Tasks that fit on no node are passed over, but not without end: each ending run looks anew.
+# Tasks that fit on no node are skipped, but not without limit: each run that ends looks again.
 _LOOK_AHEAD = 100
 
 Place = tuple[Task, Key, int]
@@ -34,21 +34,21 @@ class Placement:
         self._has_run = has_run
 
     def choose(self, pool: Pool) -> list[Place]:
-        """Give the active tasks that come next, as many as find room."""
+        """Return the active tasks that come next, as many as there is room for."""
         nodes = [node for node in self._store.nodes.of(pool.id).values() if node.takes_tasks]
         free = {node.key: pool.slots - node.running_slots for node in nodes}
         places: list[Place] = []
-        room, passed_over = sum(free.values()), 0
+        room, skipped = sum(free.values()), 0
         for job, open_nodes in self._jobs(pool, nodes):
             for task in self._waiting(job):
-                if room <= 0 or passed_over == _LOOK_AHEAD:
+                if room <= 0 or skipped == _LOOK_AHEAD:
                     return places
                 slots = pool.slots if is_exclusive(job, task) else task.slots
                 fitting = {key: free[key] for key in open_nodes if free[key] >= slots}
                 if not fitting:
                     if not any(free[key] > 0 for key in open_nodes):
                         break
-                    passed_over += 1
+                    skipped += 1
                     continue
                 key = _best(fitting, task, pool.body["taskSchedulingPolicy"])
                 free[key] -= slots
@@ -57,7 +57,7 @@ class Placement:
         return places
 
     def _jobs(self, pool: Pool, nodes: list[Node]) -> Iterable[tuple[Job, list[Key]]]:
-        """Give the pool's active jobs in their order, with the nodes that are open to each."""
+        """Return the pool's active jobs in their order, with the nodes that are open to each."""
         jobs = [
             job
             for job in self._store.jobs.of().values()
@@ -70,7 +70,7 @@ class Placement:
                 yield job, open_nodes
 
     def _waiting(self, job: Job) -> Iterable[Task]:
-        """Give a job's active tasks that may start, as far as maxParallelTasks lets them."""
+        """Return a job's active tasks that may start, as far as maxParallelTasks lets them."""
         limit = job.body["maxParallelTasks"]
         room = limit - self._store.tasks_under_way(job.id) if limit >= 0 else None
         for task in self._candidates(job):

@@ -1,7 +1,7 @@
-"""Runs the preparation and release tasks of jobs on nodes, and writes down how they went.
+"""Runs the preparation and release tasks of jobs on nodes, and records how they went.
 
-Each is a run like a task's, so it ends with its node and its job, but takes no slot. What is known
-of it stands in its job's record; a preparation that a restart cut short is run again.
+Each is a run like a task's, so it ends with its node and its job, but takes no slot. The job's
+record has what is known of it; a preparation that a restart interrupted is run again.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ class Preparation:
             self._context.folders.remove(Path(node.root) / "workitems" / job.id)
 
     def _nodes_of(self, job: Job) -> Iterator[Node]:
-        """Give the nodes that a job prepared and that are still there."""
+        """Return the nodes that a job prepared and that are still there."""
         for node_id, known in job.node_tasks.items():
             node = self._store.nodes.find(known["poolId"], node_id)
             if node is not None:
@@ -121,7 +121,7 @@ class Preparation:
         self._store.jobs.put(replace(job, node_tasks=job.node_tasks | {node.id: known}))
 
     def _close(self, job: Job) -> None:
-        """End in the books what was killed with its node or its job."""
+        """Record the end of what was killed with its node or its job."""
         ended = Outcome(failure=task_ended("because its node or its job was ended"))
         closed = {
             node_id: {
@@ -138,7 +138,7 @@ class Preparation:
 
 
 def _key(job: Job, node: Node, kind: str) -> Key:
-    """Give the key of a run; no task's id has a slash."""
+    """Return the key of a run; no task's id has a slash."""
     return key_of(job.id, f"{kind}/{node.id}")
 
 
@@ -157,7 +157,7 @@ def _is_prepared(job: Job, node: Node) -> bool:
 
 
 def _is_there(known: Json, node: Node) -> bool:
-    """Whether a node still has what a preparation left there: a reimaged one has not."""
+    """Whether a node still has what a preparation left there: a reimaged one does not."""
     return Path(node.root, known["preparation"]["taskRootDirectory"]).exists()
 
 

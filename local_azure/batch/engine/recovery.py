@@ -1,4 +1,4 @@
-"""What is true of the records after a restart: no process runs, no node is being made or unmade."""
+"""Corrects the records after a restart: no process runs, no node is being created or removed."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -10,10 +10,10 @@ from local_azure.batch.state.store import Store
 
 
 def recover(store: Store, folders: Folders, now: datetime) -> None:
-    """Make the records true again, after every process of a task has been ended.
+    """Correct the records, after every process of a task has been ended.
 
     Tasks that were under way are requeued; nodes that were ready stay ready, with their folders;
-    nodes that were being prepared begin anew, and those that were leaving are gone.
+    nodes that were starting start again, and those that were leaving are gone.
     """
     for job in store.jobs.list():
         for task in store.tasks.list(job.id):
@@ -29,7 +29,7 @@ def recover(store: Store, folders: Folders, now: datetime) -> None:
 
 
 def _quiet(node: Node, folders: Folders, now: datetime) -> Node:
-    """Give a node without tasks; its state is set, not moved to: the emulator was not there."""
+    """Return a node without tasks; its state is set, not moved to: the emulator was not there."""
     root = folders.node_root(node.pool_id, node.id)
     folders.make_node(root)
     node = replace(node, root=str(root), running_tasks=0, running_slots=0)

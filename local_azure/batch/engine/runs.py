@@ -55,7 +55,7 @@ class Runs:
         del self._runs[task_key]
 
     def find(self, task_key: Key) -> Run | None:
-        """Give the run of a task, a preparation or a release, if there is one."""
+        """Return the run of a task, a preparation or a release, if there is one."""
         return self._runs.get(task_key)
 
     def has(self, task_key: Key) -> bool:
@@ -63,9 +63,9 @@ class Runs:
         return task_key in self._runs
 
     def of(self, task: Task) -> Run | None:
-        """Give the run of a task, if it has one."""
+        """Return the run of a task, if it has one."""
         return self.find(task.key)
 
     def where(self, holds: Callable[[Run], bool]) -> list[Run]:
-        """Give the runs for which something holds."""
+        """Return the runs for which something holds."""
         return [run for run in self._runs.values() if holds(run)]

@@ -1,4 +1,4 @@
-"""Hears of every change in the store and wakes whoever has to act on it."""
+"""Listens to every change in the store and wakes the part of the engine that has to act on it."""
 
 from dataclasses import replace
 
@@ -50,9 +50,9 @@ class Scheduler:
         service.store.subscribe(self._changed)
 
     def resume(self) -> None:
-        """Go on after a restart with what the store was filled with; without anything, do nothing.
+        """Continue after a restart with the records of the store; do nothing if it is empty.
 
-        No process of a task may be left of the time before (see `machine.leftover_processes`).
+        No process of a task may be left from before (see `machine.leftover_processes`).
         """
         store = self._context.store
         recover(store, self._context.folders, self._context.clock.now())

@@ -1,4 +1,4 @@
-"""Coroutines that go on beside the requests: kept, logged when they fail, ended at the close."""
+"""Coroutines that run beside the requests: kept, logged when they fail, ended at the close."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ ResultT = TypeVar("ResultT")
 
 
 def cancel_once(task: asyncio.Task[None]) -> None:
-    """Cancel a coroutine unless that was done before: a second time would cut its tidying short."""
+    """Cancel a coroutine unless it was cancelled before: that would interrupt its clean-up."""
     if not task.cancelling():
         task.cancel()
 
@@ -50,8 +50,8 @@ class Background:
 class KeyedWorker:
     """Does one piece of work per key, never two at once for one key.
 
-    A key that is woken while its work is going on gets another turn afterwards, so the work always
-    sees the latest state.
+    A key that is woken during its work gets another turn afterwards: the work always sees the
+    latest state.
     """
 
     def __init__(self, background: Background, work: Callable[[Key], Awaitable[None]]) -> None:
@@ -61,7 +61,7 @@ class KeyedWorker:
         self._again: set[Key] = set()
 
     def wake(self, key: Key) -> None:
-        """See to `key` soon."""
+        """Do the work for `key` soon."""
         if key in self._busy:
             self._again.add(key)
             return

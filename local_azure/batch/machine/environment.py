@@ -24,7 +24,7 @@ def _path() -> str:
 
 
 def settings(given: list[Json] | None) -> dict[str, str]:
-    """Give environment settings of the wire as a mapping; a setting without a value is empty."""
+    """Return environment settings of the wire as a mapping; a setting without a value is empty."""
     return {item["name"]: item.get("value", "") for item in given or []}
 
 

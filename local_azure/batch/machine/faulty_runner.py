@@ -10,7 +10,7 @@ from local_azure.batch.wire.failures import exit_code_failure
 
 
 class FaultyRunner(Runner):
-    """Runs commands for real; what they exit with may be another's word."""
+    """Runs commands for real; a rule may replace the exit code."""
 
     def __init__(self, clock: Clock, folders: Folders, faults: Faults) -> None:
         super().__init__(clock, folders)

@@ -30,7 +30,7 @@ class Folders:
             (root / name).mkdir(parents=True, exist_ok=True)
 
     def remove(self, path: Path) -> None:
-        """Take a folder away at once, and delete what was in it soon after."""
+        """Move a folder away at once, and delete its content soon after."""
         trash = self._nodes_dir / f"{_TRASH}{uuid4().hex}"
         with contextlib.suppress(FileNotFoundError):
             path.rename(trash)
@@ -51,7 +51,7 @@ class Folders:
 
 
 def remove_trash(nodes_dir: Path) -> None:
-    """Delete what an emulator that ended early had taken away, and not deleted yet."""
+    """Delete what a former emulator had moved away and not yet deleted."""
     for path in nodes_dir.glob(f"{_TRASH}*"):
         shutil.rmtree(path)
 

@@ -1,4 +1,4 @@
-"""Processes that outlived what they belong to: their node, or an emulator that was killed (Linux).
+"""Processes that outlive their node, or an emulator that was killed; found and killed on Linux.
 
 A task may fork twice and call setsid, so that no process group finds what it left. Such processes
 are known by their environment, which names their node's folder. Elsewhere than on Linux they are

@@ -46,6 +46,6 @@ def matching_files(
 
 
 def _relative(file: Path, working_directory: Path) -> str:
-    """Give a file's name below the working directory; of one beside it, its bare name."""
+    """Return a file's name below the working directory; of one beside it, its bare name."""
     name = Path(os.path.relpath(file, working_directory.resolve())).as_posix()
     return file.name if name.startswith("../") else name

@@ -253,7 +253,7 @@ async def _kill(process: Process) -> None:
 
 
 def _exit_code(process: Process) -> int:
-    """Give the exit code as a shell does: 128 and the signal's number for a killed process."""
+    """Return the exit code as a shell does: 128 and the signal's number for a killed process."""
     code = process.returncode
     if code is None:
         raise RuntimeError(f"process {process.pid} has not ended")

@@ -1,6 +1,6 @@
 """Blobs to and from a node, by SAS URL over HTTP, as the node agent does it.
 
-No error text contains a query string: that is where a SAS stands.
+No error text contains a query string: a SAS is part of it.
 """
 
 import contextlib
@@ -82,7 +82,7 @@ class _Body:
         self._halt = halt
 
     def read(self, size: int = -1) -> bytes:
-        """Give the next bytes."""
+        """Return the next bytes."""
         with self._halt.unless():
             return self._file.read(size)
 
@@ -136,10 +136,10 @@ def upload(
 
 
 def blob_url(container_url: str, name: str) -> str:
-    """Give the URL of a blob, with the query string (the SAS) of its container's URL.
+    """Return the URL of a blob, with the query string (the SAS) of its container's URL.
 
     Raises:
-        TransferError: the container's URL is none.
+        TransferError: the container's URL is not valid.
     """
     parts = _parts(container_url)
     path = f"{parts.path.rstrip('/')}/{quote(name, safe='/')}"
@@ -154,7 +154,7 @@ def _parts(container_url: str) -> SplitResult:
 
 
 def list_blobs(container_url: str, prefix: str) -> Iterator[str]:
-    """Give the names of a container's blobs below a prefix.
+    """Return the names of a container's blobs below a prefix.
 
     Raises:
         TransferError: it could not be listed.
@@ -185,7 +185,7 @@ def _xml(url: str) -> ET.Element:
 
 
 def _blocks(reply: HTTPResponse, url: str) -> Iterator[bytes]:
-    """Give the bytes of a reply as they come.
+    """Return the bytes of a reply as they come.
 
     Raises:
         TransferError: the connection broke, or ended before the reply did.

@@ -26,7 +26,7 @@ def _prefix(name: str, value: object) -> str:
 
 
 def _pool(name: str, value: object) -> Json:
-    """Take a pool's specification; it is read when the pool is made of it."""
+    """Accept a pool's specification; it is checked when the pool is created from it."""
     if not isinstance(value, dict):
         raise invalid_property(name, value, "an object is expected")
     if "id" in value:

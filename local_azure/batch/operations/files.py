@@ -26,13 +26,13 @@ def _node(call: Call, pool_id: str, node_id: str) -> Node:
 
 
 def _node_root(call: Call) -> tuple[Path, str]:
-    """Give a node's folder and the URL of its files."""
+    """Return a node's folder and the URL of its files."""
     node = _node(call, call.ids["pool_id"], call.ids["node_id"])
     return Path(node.root), call.url("pools", node.pool_id, "nodes", node.id, "files")
 
 
 def _task_root(call: Call) -> tuple[Path, str]:
-    """Give a task's folder and the URL of its files."""
+    """Return a task's folder and the URL of its files."""
     job = call.store.jobs.get(call.ids["job_id"])
     task = call.store.tasks.get(job.id, call.ids["task_id"])
     if task.files_cleaned:
@@ -50,7 +50,7 @@ def _task_root(call: Call) -> tuple[Path, str]:
 
 
 def _resolve(root: Path, name: str) -> Path:
-    """Give the file of a name below a folder.
+    """Return the file of a name below a folder.
 
     Raises:
         BatchError: 404, it is not there, or the name (or a link) leads out of the folder.
@@ -145,7 +145,7 @@ def _read(call: Call, root: Path, url: str) -> Reply:
 
 
 def _range(text: str | None, size: int) -> tuple[int, int]:
-    """Give the first and the last byte of an ocp-range, both inclusive."""
+    """Return the first and the last byte of an ocp-range, both inclusive."""
     if text is None:
         return 0, size - 1
     found = _RANGE.fullmatch(text)

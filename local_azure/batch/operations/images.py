@@ -1,4 +1,4 @@
-"""The images that nodes can have, as the service lists them; here they are names only.
+"""The images that nodes can have, as the service lists them; here they are only names.
 
 Publishers, offers, skus and node agents are those of the real service in November 2026.
 """

@@ -1,4 +1,4 @@
-"""What requests say of a job: its properties, their defaults, and which of them may change."""
+"""What requests say about a job: its properties, their defaults, and which of them may change."""
 
 from local_azure.batch.calls import schemas
 from local_azure.batch.operations import auto_pools
@@ -98,7 +98,7 @@ _UPDATE = schemas.obj(_CHANGEABLE)
 _REPLACE = schemas.obj(
     {
         **_CHANGEABLE,
-        # The whole entity may come back; what cannot be changed is taken and left as it is.
+        # The whole entity may come back; what cannot be changed is accepted and ignored.
         **dict.fromkeys(
             (
                 *("id", "url", "eTag", "lastModified", "creationTime", "state", "displayName"),
@@ -197,7 +197,7 @@ def _check_pool(pool_info: Json) -> None:
 
 
 def updated(body: Json, given: object) -> Json:
-    """Give a job's body after a patch: only what is given is replaced."""
+    """Return a job's body after a patch: only what is given is replaced."""
     changes = schemas.read(_UPDATE, given)
     if "poolInfo" in changes:
         _check_pool(changes["poolInfo"])
@@ -205,7 +205,7 @@ def updated(body: Json, given: object) -> Json:
 
 
 def replaced(body: Json, given: object) -> Json:
-    """Give a job's body after a put: what is not given falls back to its default."""
+    """Return a job's body after a put: what is not given falls back to its default."""
     changes = schemas.read(_REPLACE, given)
     _check_pool(changes["poolInfo"])
     kept = {name: value for name, value in body.items() if name not in _CHANGEABLE}

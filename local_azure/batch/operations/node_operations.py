@@ -1,4 +1,4 @@
-"""Operations on a node. The node keeper carries out what is set here."""
+"""Operations on a node. The node keeper carries them out."""
 
 from dataclasses import replace
 

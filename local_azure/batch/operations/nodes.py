@@ -1,4 +1,4 @@
-"""Reading compute nodes: the allocator makes them, the node keeper sees to them."""
+"""Reading compute nodes: the allocator creates them, the node keeper runs them."""
 
 from local_azure.batch.calls.answers import listing
 from local_azure.batch.calls.call import Call, Reply

@@ -13,7 +13,7 @@ _REFUSALS = {
 
 
 def open_job(call: Call) -> Job:
-    """Give the job of a request unless it is over.
+    """Return the job of a request unless it is over.
 
     Raises:
         BatchError: 404, it is not there; 409 that says how it is over.

@@ -34,7 +34,7 @@ def _steady(pool: Pool) -> Pool:
 
 
 def _resizing(call: Call, pool: Pool, given: Json, dedicated: int, low_priority: int) -> Pool:
-    """Give a steady pool as a resize with the options given leaves it."""
+    """Return a steady pool as a resize with the options given leaves it."""
     return pool.allocate(
         AllocationState.RESIZING,
         call.service.clock.now(),

@@ -18,7 +18,7 @@ _SLOTS_PER_CORE = 4
 
 
 def _fill_type(name: str, value: object) -> str:
-    """Take spread or pack, and spell it as the service does: alone of all enums, in title case."""
+    """Accept spread or pack, in title case: so the service writes this enum, unlike all others."""
     return str(schemas.one_of("spread", "pack")(name, value)).capitalize()
 
 
@@ -227,7 +227,7 @@ def pool_exists(call: Call) -> Reply:
 
 
 def writable(call: Call) -> Pool:
-    """Give the pool of a request that writes to it.
+    """Return the pool of a request that writes to it.
 
     Raises:
         BatchError: 404, it is not there; 409, it is being deleted; 412, a condition fails.

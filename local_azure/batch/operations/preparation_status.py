@@ -1,4 +1,4 @@
-"""The operation that tells how a job's preparation and release tasks went on each node."""
+"""The operation that reports how a job's preparation and release tasks went on each node."""
 
 from local_azure.batch.calls.answers import page
 from local_azure.batch.calls.call import Call, Reply

@@ -24,7 +24,7 @@ def check(depends_on: Json, job: Job) -> None:
     """Refuse dependencies that the service would refuse.
 
     Raises:
-        BatchError: 400, the job does without them, there are too many, or a range is none.
+        BatchError: 400, the job does not use them, there are too many, or a range is not valid.
     """
     if not job.body["usesTaskDependencies"]:
         text = "The job does not use task dependencies (usesTaskDependencies)."

@@ -141,7 +141,7 @@ def _base_url(request: Request) -> str:
 
 
 def _query(request: Request) -> dict[str, str]:
-    """Give the query parameters by lower-case name; api-version must be there."""
+    """Return the query parameters by lower-case name; api-version must be there."""
     query_string = request.scope["query_string"].decode("ascii")
     query = {name.lower(): value for name, value in reversed(parse_qsl(query_string))}
     version = query.get("api-version")
@@ -174,7 +174,7 @@ def _response(reply: Reply) -> Response:
 
 
 async def _content(path: Path, first: int, length: int) -> AsyncIterator[bytes]:
-    """Give `length` bytes of a file; a task may go on writing to it meanwhile."""
+    """Return `length` bytes of a file; a task may still write to it."""
     with path.open("rb") as file:
         file.seek(first)
         while length > 0 and (block := file.read(min(_BLOCK, length))):
@@ -196,7 +196,7 @@ def make_app(
 
     Args:
         service: what it serves.
-        url: the account's URL as tasks are told it.
+        url: the account's URL, as tasks see it.
         on_ready: called when the scheduler runs and requests may come.
         control: have the control endpoints.
     """
@@ -206,7 +206,7 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        """Run the engine as long as requests come."""
+        """Run the engine while requests come."""
         scheduler = Scheduler(service, url, delays, faults)
         scheduler.resume()
         on_ready()

@@ -13,7 +13,7 @@ MAX_BYTES = 4 * 1024 * 1024
 async def read(request: Request) -> bytes:
     """Read the body of a request.
 
-    A longer one is read to its end and dropped: a client that still sends hears no answer.
+    A longer one is read to its end and dropped: a client that still sends reads no answer.
 
     Raises:
         BatchError: 413, it has more than MAX_BYTES.
@@ -35,7 +35,7 @@ def parse(raw: bytes) -> Any:
     """Read a body as JSON; None if there is none.
 
     Raises:
-        BatchError: 400, it is no JSON.
+        BatchError: 400, it is not JSON.
     """
     if not raw:
         return None
@@ -43,4 +43,4 @@ def parse(raw: bytes) -> Any:
         return json.loads(raw)
     # Deeply nested JSON ends the recursion of its parser.
     except (ValueError, RecursionError) as error:
-        raise invalid_body("it is no JSON") from error
+        raise invalid_body("it is not JSON") from error

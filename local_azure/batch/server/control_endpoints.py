@@ -1,4 +1,4 @@
-"""Endpoints by which tests look into the emulator and bend it; there only where asked for.
+"""Endpoints by which tests look into the emulator and control it; only there on request.
 
 They need no signature. They answer programs on this machine, never a page in a browser.
 """
@@ -47,7 +47,7 @@ class ControlEndpoints:
         self._meter = Meter(service.store, service.clock)
 
     def routes(self) -> list[Route]:
-        """Give the routes of all endpoints."""
+        """Return the routes of all endpoints."""
         handlers: Mapping[tuple[str, str], Handler] = {
             ("GET", "health"): self._health,
             ("GET", "state"): self._state,
@@ -73,7 +73,7 @@ class ControlEndpoints:
         return {"health": "ok", "now": format_time(self._service.clock.now())}
 
     async def _state(self, _given: Json) -> Json:
-        """Give all resources as they are recorded, but for secrets."""
+        """Return all resources as they are recorded, but for secrets."""
         state: dict[str, list[Any]] = {"pools": [], "nodes": [], "jobs": [], "tasks": []}
         for record in self._service.store.everything():
             state.setdefault(f"{record.noun.lower()}s", []).append(_without_secrets(asdict(record)))
@@ -111,7 +111,7 @@ class ControlEndpoints:
     async def _folders_gone(self, timeout_s: float) -> bool:
         try:
             async with asyncio.timeout(timeout_s):
-                while any(self._service.nodes_dir.iterdir()):  # noqa: ASYNC110 - nobody tells of files
+                while any(self._service.nodes_dir.iterdir()):  # noqa: ASYNC110 - there is no event for files
                     await asyncio.sleep(_POLL_S)
         except TimeoutError:
             return False
@@ -157,7 +157,7 @@ class ControlEndpoints:
         return {"released": self._delays.release(str(given.get("delay")))}
 
     async def _lose_node(self, given: Json) -> Json:
-        """Preempt a node, or make it unusable; which has its own ways of going on."""
+        """Preempt a node, or make it unusable."""
         _only(given, "pool_id", "node_id", "state")
         node = self._service.store.nodes.get(str(given.get("pool_id")), str(given.get("node_id")))
         state = NodeState(given.get("state", ""))

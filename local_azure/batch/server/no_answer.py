@@ -1,4 +1,4 @@
-"""Connections that break: what a client sees of a fault where there is no answer."""
+"""Connections that break: a fault that gives the client no answer."""
 
 import asyncio
 import socket

@@ -1,6 +1,6 @@
 """Which operation answers which request: data only.
 
-Every operation of the service stands here by the name azure-batch gives it; those without a
+Every operation of the service is here, by the name that azure-batch gives it; those without a
 handler answer 501.
 """
 

@@ -1,6 +1,6 @@
 """A certificate for loopback and the authority that signed it; the only user of cryptography.
 
-The authority's key is thrown away at once: it can sign nothing else, and its own certificate says
+The authority's key is never stored: it can sign nothing else, and its own certificate says
 that it is for loopback alone.
 """
 
@@ -28,7 +28,7 @@ class Certificate(NamedTuple):
 
     Attributes:
         authority: what clients have to trust.
-        bundle: the authority together with those that the machine trusts anyway.
+        bundle: the authority together with those that the machine trusts.
         chain: the listener's certificate.
         key: its private key, readable by its owner alone.
     """
@@ -40,12 +40,12 @@ class Certificate(NamedTuple):
 
 
 def certificate_in(folder: Path) -> Certificate:
-    """Give the certificate in a folder; make it where there is none, or not for long."""
+    """Return the certificate in a folder; make it if there is none, or if it expires soon."""
     files = Certificate(*(folder / name for name in ("ca.pem", "bundle.pem", "tls.pem", "tls.key")))
     if not _is_good(files):
         folder.mkdir(parents=True, exist_ok=True)
         _make(files)
-    files.bundle.write_bytes(files.authority.read_bytes() + _trusted_anyway())
+    files.bundle.write_bytes(files.authority.read_bytes() + _machines_bundle())
     return files
 
 
@@ -77,8 +77,8 @@ def _write_secret(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
         file.write(content)
 
 
-def _trusted_anyway() -> bytes:
-    """Give the certificates of the machine's own bundle, if it has one."""
+def _machines_bundle() -> bytes:
+    """Return the certificates of the machine's own bundle, if it has one."""
     paths = ssl.get_default_verify_paths()
     # Debian keeps its bundle among the single certificates.
     places = (Path(paths.openssl_cafile), Path(paths.openssl_capath) / "ca-certificates.crt")

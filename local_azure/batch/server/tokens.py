@@ -1,6 +1,6 @@
-"""Bearer tokens of Entra ID, as far as a laptop can judge them: audience and life.
+"""Bearer tokens of Entra ID, as far as a laptop can check them: audience and lifetime.
 
-Signatures are not verified: whose they would have to be, a laptop has no way to know.
+Signatures are not verified: a laptop cannot know who has to sign.
 """
 
 import base64
@@ -45,11 +45,11 @@ def _claims(token: str) -> dict[str, Any]:
     parts = token.split(".")
     try:
         _header, claims = (json.loads(_decoded(part)) for part in parts[:2])
-    # Text that is no base64, no UTF-8 or no JSON; or nested too deeply for the parser.
+    # Not base64, not UTF-8 or not JSON; or nested too deeply for the parser.
     except (ValueError, RecursionError) as error:
-        raise _refused("it is no JSON web token") from error
+        raise _refused("it is not a JSON web token") from error
     if len(parts) != 3 or not isinstance(claims, dict):  # noqa: PLR2004 - header, claims, signature
-        raise _refused("it is no JSON web token")
+        raise _refused("it is not a JSON web token")
     return claims
 
 

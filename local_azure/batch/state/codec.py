@@ -34,7 +34,7 @@ def _plain(value: Any) -> Any:
 
 @cache
 def _hints(kind: type) -> dict[str, Any]:
-    """Give the types of a dataclass's fields, of optional ones without the None."""
+    """Return the types of a dataclass's fields, of optional ones without the None."""
     hints = {name: _required(hint) for name, hint in typing.get_type_hints(kind).items()}
     # A record's previous state is of the type of its state.
     own = {name: hints["state"] if hint is StrEnum else hint for name, hint in hints.items()}

@@ -63,11 +63,11 @@ class Journal:
         self._changed: dict[tuple[str, str], Record | None] = {}
 
     def read(self) -> Iterator[Record]:
-        """Give all records, in the order of their creation: parents before their children."""
+        """Return all records, in the order of their creation: parents before their children."""
         return (codec.decode(noun, text) for noun, text in self._database.execute(_ALL))
 
     def follow(self, store: Store) -> None:
-        """Take down every change of a store from now on."""
+        """Record every change of a store from now on."""
         store.subscribe(self._note)
 
     def _note(self, old: Record | None, new: Record | None) -> None:
@@ -75,7 +75,7 @@ class Journal:
         if record is None:
             return
         if not self._changed:
-            # A change by the engine, not by a request, has nobody who would ask for the flush.
+            # Nobody asks for a flush after a change by the engine, as a request does.
             asyncio.get_running_loop().call_soon(self.flush)
         self._changed[record.noun, "/".join(record.key)] = new
 
@@ -95,7 +95,7 @@ class Journal:
         self._changed.clear()
 
     def close(self) -> None:
-        """Write what has changed, and let go of the database and its lock."""
+        """Write what has changed, and close the database and release its lock."""
         self.flush()
         self._database.close()
         self._lock.close()

@@ -32,7 +32,7 @@ def key_of(*ids: str) -> Key:
 
 
 def task_directory(job_id: str, task_id: str) -> str:
-    """Give the folder of a task, or of a job's preparation or release, below a node's root."""
+    """Return the folder of a task, or of a job's preparation or release, below a node's root."""
     return f"workitems/{job_id}/job-1/{task_id}"
 
 
@@ -64,7 +64,7 @@ class Record:
         return key_of(self.id)
 
     def move(self, state: StrEnum, now: datetime, **changes: Any) -> Self:
-        """Give the record in another state.
+        """Return the record in another state.
 
         Raises:
             IllegalTransitionError: the table of its states forbids it.
@@ -80,7 +80,7 @@ class Record:
         )
 
     def written(self, now: datetime, serial: int, **changes: Any) -> Self:
-        """Give the record as a client's write leaves it: a new ETag and modification time."""
+        """Return the record as a client's write leaves it: a new ETag and modification time."""
         return replace(self, modified=now, etag=etag_of(serial, now), **changes)
 
 
@@ -106,7 +106,7 @@ class Pool(Record):
         return int(self.body["taskSlotsPerNode"])
 
     def allocate(self, state: AllocationState, now: datetime, **changes: Any) -> Self:
-        """Give the pool in another allocation state."""
+        """Return the pool in another allocation state."""
         check_transition(f"allocation of pool {self.id}", self.allocation, state)
         return replace(self, allocation=state, allocation_since=now, **changes)
 
@@ -117,8 +117,8 @@ class Node(Record):
 
     Attributes:
         schedulable: whether it may be given tasks.
-        task_option: what becomes of its tasks when it leaves, reboots or is not schedulable any
-            more: requeue, terminate, or taskcompletion (they go on to their end).
+        task_option: what happens to its tasks when it leaves, reboots or is not schedulable any
+            more: requeue, terminate, or taskcompletion (they run to their end).
     """
 
     noun: ClassVar[str] = "Node"
@@ -156,7 +156,7 @@ class Job(Record):
     """A job; `pool_id` names its pool, which may not exist (yet, or any more).
 
     Attributes:
-        disable_option: what becomes of its running tasks while it is disabling: requeue, terminate
+        disable_option: what happens to its running tasks while it is disabling: requeue, terminate
             or wait.
         auto_pool_id: its own pool, made with it.
         scheduling_error: why it could not be started.
@@ -230,13 +230,13 @@ class Task(Record):
         return int(self.body["requiredSlots"])
 
     def requeued(self, now: datetime) -> Self:
-        """Give the task as it waits again because it was taken off its node."""
+        """Return the task as it waits again because it was taken off its node."""
         count = self.execution.requeue_count + 1
         execution = replace(self.execution, requeue_count=count, last_requeue=now)
         return self.move(TaskState.ACTIVE, now, execution=execution)
 
     def ended_by(self, by: str, now: datetime) -> Self:
-        """Give the task as failed because it was ended from outside; `by` says by what."""
+        """Return the task as failed because it was ended from outside; `by` says by what."""
         execution = replace(self.execution, ended=now, result="failure", failure=task_ended(by))
         return self.move(TaskState.COMPLETED, now, execution=execution)
 

@@ -1,4 +1,4 @@
-"""What autoscale formulas look back on: samples of a pool's metrics, taken at even intervals."""
+"""Samples of a pool's metrics, taken at even intervals, for autoscale formulas."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -25,15 +25,15 @@ class Samples:
         self._samples.append((now, values))
 
     def newest(self, metric: str, count: int) -> list[float]:
-        """Give the last `count` samples, newest first; fewer where there are fewer."""
+        """Return the last `count` samples, newest first; fewer where there are fewer."""
         return [values[metric] for _, values in islice(reversed(self._samples), count)]
 
     def between(self, metric: str, first: datetime, last: datetime) -> list[float]:
-        """Give the samples of a span of time, newest first."""
+        """Return the samples of a span of time, newest first."""
         return [values[metric] for when, values in reversed(self._samples) if first <= when <= last]
 
     def percent(self, _metric: str, first: datetime, last: datetime) -> float:
-        """Give how much of the samples that a span of time should have is there, 0 to 100."""
+        """Return how much of the samples that a span of time should have is there, 0 to 100."""
         wanted = max(1, int((last - first).total_seconds() // PERIOD_S))
         # An evaluation takes a sample beside the regular ones: it fills no gap but its own.
         found = {
@@ -51,7 +51,7 @@ class History:
         self._pools: dict[Key, Samples] = {}
 
     def of(self, pool_key: Key) -> Samples:
-        """Give the samples of a pool."""
+        """Return the samples of a pool."""
         return self._pools.setdefault(pool_key, Samples())
 
     def forget(self, pool_key: Key) -> None:

@@ -1,6 +1,6 @@
 """The states of pools, nodes, jobs and tasks as on the wire, and which may follow which.
 
-What may happen stands here; when it happens is the business of the scheduler and the clock.
+This says what may happen; the engine and the clock decide when it happens.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ class JobState(StrEnum):
 
 
 class TaskState(StrEnum):
-    """Life of a task. Success is no state: it is the result of a completed task."""
+    """Life of a task. Success is not a state: it is the result of a completed task."""
 
     ACTIVE = "active"
     PREPARING = "preparing"

@@ -1,7 +1,7 @@
-"""The emulator's memory: tables of records, and word of every change.
+"""The emulator's memory: tables of records, and a call to the listeners after every change.
 
 One store serves the whole account. All access is from the event loop's thread, so there is no
-lock. `journal` keeps it on disk, if anything does.
+lock. `journal` keeps it on disk, on request.
 """
 
 from collections import Counter
@@ -30,12 +30,12 @@ class Table(Generic[RecordT]):
         self._children: dict[Key, dict[Key, RecordT]] = {}
 
     def find(self, *ids: str) -> RecordT | None:
-        """Give the record, or None."""
+        """Return the record, or None."""
         key = key_of(*ids)
         return self._children.get(key[:-1], {}).get(key)
 
     def get(self, *ids: str) -> RecordT:
-        """Give the record.
+        """Return the record.
 
         Raises:
             BatchError: 404, there is none.
@@ -46,22 +46,22 @@ class Table(Generic[RecordT]):
         return record
 
     def of(self, *parent: str) -> Mapping[Key, RecordT]:
-        """Give a live view of the records of a parent (of the account, for pools and jobs)."""
+        """Return a live view of the records of a parent (of the account, for pools and jobs)."""
         return MappingProxyType(self._children.get(key_of(*parent), {}))
 
     def list(self, *parent: str) -> list[RecordT]:
-        """Give the records of a parent, in the order of their creation."""
+        """Return the records of a parent, in the order of their creation."""
         return list(self.of(*parent).values())
 
     def put(self, record: RecordT) -> None:
-        """Insert or replace a record and tell the listeners."""
+        """Insert or replace a record and call the listeners."""
         siblings = self._children.setdefault(record.key[:-1], {})
         old = siblings.get(record.key)
         siblings[record.key] = record
         self._notify(old, record)
 
     def remove(self, record: RecordT) -> None:
-        """Remove a record, if it is there, and tell the listeners."""
+        """Remove a record, if it is there, and call the listeners."""
         parent = record.key[:-1]
         old = self._children.get(parent, {}).pop(record.key, None)
         if not self._children.get(parent):
@@ -85,7 +85,7 @@ class Store:
         self.tasks: Table[Task] = Table("Task", self._changed)
 
     def subscribe(self, listener: Listener) -> None:
-        """Call `listener(old, new)` after every change; None stands for absent."""
+        """Call `listener(old, new)` after every change; None means absent."""
         self._listeners.append(listener)
 
     def restore(self, records: Iterable[Record]) -> None:
@@ -97,7 +97,7 @@ class Store:
         self._serials = count(last + 1)
 
     def everything(self) -> Iterator[Record]:
-        """Give all records, parents before their children."""
+        """Return all records, parents before their children."""
         for pool in self.pools.list():
             yield pool
             yield from self.nodes.list(pool.id)
@@ -115,21 +115,21 @@ class Store:
         return tables[type(record)]
 
     def next_serial(self) -> int:
-        """Give a number higher than any before."""
+        """Return a number higher than any before."""
         return next(self._serials)
 
     def task_counts(self, job_id: str) -> tuple[Counter[str], Counter[str]]:
-        """Give a job's tasks and its task slots, counted by state and by result."""
+        """Return a job's tasks and its task slots, counted by state and by result."""
         key = key_of(job_id)
         return self._task_counts.get(key, Counter()), self._slot_counts.get(key, Counter())
 
     def tasks_under_way(self, job_id: str) -> int:
-        """Give how many of a job's tasks are on a node."""
+        """Return how many of a job's tasks are on a node."""
         counts, _ = self.task_counts(job_id)
         return sum(counts[state] for state in TASK_UNDER_WAY)
 
     def active_tasks(self, job_id: str) -> Iterator[Task]:
-        """Give a job's active tasks, longest waiting first; take what is needed, then change it."""
+        """Return a job's active tasks, longest waiting first; take them before you change any."""
         job_key = key_of(job_id)
         siblings = self.tasks.of(job_id)
         return (siblings[key] for key in self._active.get(job_key, {}))

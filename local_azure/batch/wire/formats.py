@@ -69,7 +69,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def duration_s(body: Json, name: str) -> float | None:
-    """Give a duration property in seconds; None where it is absent or unlimited."""
+    """Return a duration property in seconds; None where it is absent or unlimited."""
     text = body.get(name)
     return None if text is None or text == INFINITE else parse_duration(text).total_seconds()
 
