@@ -23,7 +23,7 @@ test: $(VENV)/.dev node_modules/.installed ## the test-suite, without what needs
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not az and not browser and not old_client and not accelerator and not kills and not endings" $(ARGS)
 
 test-crashes: $(VENV)/.dev ## the Batch emulator killed with -9 a hundred times under load
-	CRASHES=100 $(BIN)/python -m pytest tests/emulator/test_crashes.py $(ARGS)
+	CRASHES=100 $(BIN)/python -m pytest tests/emulator/state/test_crashes.py $(ARGS)
 
 test-kills: $(VENV)/.dev node_modules/.installed ## the flow killed with -9 after each of its steps, and resumed
 	$(BIN)/python -m pytest -m kills tests/pipeline/test_kills.py $(ARGS)

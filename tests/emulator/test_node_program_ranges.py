@@ -5,7 +5,7 @@ from pathlib import Path
 
 from azure.storage.blob import ContainerClient
 
-from tests.emulator.blobs import blob
+from tests.support.emulator.blobs import blob
 from tests.unit.test_node_program import run_program
 from tests.unit.test_node_program_counts import parse
 from tests.unit.test_node_program_words import random_text, reference_count

@@ -18,8 +18,8 @@ from flows.steps.attempt import find_run, open_attempt, verified_outputs
 from flows.steps.job import create_job, end_job_with_last_task
 from flows.steps.leftovers import Kinds, delete_leftovers, find_leftovers
 from flows.steps.storage import upload_files
-from tests.emulator.builders import a_pool, sh, task_options
 from tests.pipeline.conftest import marked_waste
+from tests.support.emulator.builders import a_pool, sh, task_options
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")

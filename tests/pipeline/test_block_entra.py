@@ -29,8 +29,8 @@ from flows.work import BlobPlace
 from local_azure import azurite
 from local_azure.azurite import ACCOUNT_NAME, find_node
 from local_azure.batch.server.tls import Certificate, certificate_in
-from tests.emulator.emulators import ACCOUNT, started
 from tests.pipeline.entra import CLIENT, OBJECT, SECRET, TENANT, Entra
+from tests.support.emulator.emulators import ACCOUNT, started
 from tests.support.processes import wait_until
 
 BATCH_RESOURCE = "https://batch.core.windows.net/"

@@ -18,7 +18,7 @@ from flows.steps.pool import check_image, create_pool, take_nodes_away
 from flows.steps.storage import create_containers, upload_files
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
-from tests.emulator.builders import sh, task_options
+from tests.support.emulator.builders import sh, task_options
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")

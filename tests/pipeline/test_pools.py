@@ -19,8 +19,8 @@ from flows.steps.pool import check_existing_pool, create_pool
 from flows.top_words import top_words
 from local_azure.batch.controls.faults import Kind, Rule
 from local_azure.client import Control
-from tests.emulator.builders import IMAGE, a_pool, pool_options, sh
 from tests.pipeline.conftest import PROJECT
+from tests.support.emulator.builders import IMAGE, a_pool, pool_options, sh
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")

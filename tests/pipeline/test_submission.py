@@ -17,8 +17,8 @@ from flows.work import BlobPlace, NodeFile, PlannedTask
 from local_azure.batch.controls.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
-from tests.emulator.builders import a_job, a_pool
 from tests.pipeline.relay import Relay, reply
+from tests.support.emulator.builders import a_job, a_pool
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
 

@@ -21,8 +21,8 @@ from flows.steps.progress import Progress, on_progress
 from local_azure.batch.controls.faults import Kind, Rule
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
-from tests.emulator.builders import terminate_job
 from tests.pipeline.watched import JOB, POOL, Watched, a_watched, planned
+from tests.support.emulator.builders import terminate_job
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")

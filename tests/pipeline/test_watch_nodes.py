@@ -25,8 +25,8 @@ from flows.services import Services
 from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from local_azure.batch.controls.faults import Kind, Rule
 from local_azure.client import Control
-from tests.emulator.builders import a_job, sh
 from tests.pipeline.watched import JOB, Watched, a_watched, until_seen, wait_for_event
+from tests.support.emulator.builders import a_job, sh
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")

@@ -18,7 +18,7 @@ from flows.settings import CleanUpPolicy, JobSettings, PoolSettings
 from flows.steps.monitor import wait_for_batch_tasks
 from flows.steps.progress import Progress, on_progress
 from flows.work import Ending, PlannedTask
-from tests.emulator.builders import a_job, pool_options, sh, task_options
+from tests.support.emulator.builders import a_job, pool_options, sh, task_options
 from tests.support.processes import wait_until
 
 COLLECTION_SIZE = 100

@@ -15,7 +15,7 @@ from azure.storage.blob import BlobServiceClient
 from dotenv import dotenv_values
 
 from local_azure.azurite import find_node
-from tests.emulator.builders import a_job, a_pool, delete_job, delete_pool, said
+from tests.support.emulator.builders import a_job, a_pool, delete_job, delete_pool, said
 from tests.support.wheels import build_wheel, install_wheels
 
 
