@@ -14,8 +14,9 @@ from local_azure.batch.controls.clock import Clock
 from local_azure.batch.machine.folders import remove_trash
 from local_azure.batch.machine.leftover_processes import kill_leftovers
 from local_azure.batch.server.app import serve
-from local_azure.batch.state.account import Account, BatchService
+from local_azure.batch.state.account import Account
 from local_azure.batch.state.journal import Journal, JournalError
+from local_azure.batch.state.service import BatchService
 from local_azure.batch.state.store import Store
 
 
@@ -46,7 +47,7 @@ def main() -> None:
 
 
 def _restored(database: Path, store: Store, nodes_dir: Path) -> Journal:
-    """Fill the store from its journal; nothing of the time before runs any more after that."""
+    """Fill the store from its journal, and end what still runs from before."""
     try:
         journal = Journal(database)
     except JournalError as error:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from local_azure.batch.autoscale.formula import OPTION, TARGETS, FormulaError, Scope, parse
-from local_azure.batch.state.account import BatchService
 from local_azure.batch.state.records import Pool
+from local_azure.batch.state.service import BatchService
 from local_azure.batch.state.states import NODE_LEAVING, AllocationState, JobState
 from local_azure.batch.state.store import Store
 from local_azure.batch.wire.errors import BatchError, invalid_property, missing_property

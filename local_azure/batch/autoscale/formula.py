@@ -20,7 +20,7 @@ Value = Any
 Expression = Callable[["Scope"], Value]
 
 TARGETS = ("$TargetDedicatedNodes", "$TargetLowPriorityNodes")
-# As a variable of the user's own it would be taken, and change nothing.
+# As a variable of the user's own it would be accepted, and change nothing.
 _RETIRED = "$TargetDedicated"
 OPTION = "$NodeDeallocationOption"
 OPTIONS = ("requeue", "terminate", "taskcompletion", "retaineddata")

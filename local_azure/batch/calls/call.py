@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from local_azure.batch.state.account import BatchService
+from local_azure.batch.state.service import BatchService
 from local_azure.batch.state.store import Store
 from local_azure.batch.wire.formats import Json
 

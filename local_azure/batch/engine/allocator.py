@@ -27,7 +27,7 @@ class Allocator:
         self._allocations: dict[Key, asyncio.Task[None]] = {}
         self._woken: set[Key] = set()
 
-    def see_to(self, old: Record | None, pool: Pool) -> None:
+    def pool_changed(self, old: Record | None, pool: Pool) -> None:
         """Act on a pool that is new or has changed; `old` is what it was, if it was there."""
         deleting = pool.state is PoolState.DELETING
         if deleting and (old is None or old.state is not PoolState.DELETING):

@@ -23,7 +23,7 @@ class Autoscaler:
         self._sampling: dict[Key, Timer] = {}
         self._evaluations: dict[Key, Timer] = {}
 
-    def see_to(self, old: Record | None, pool: Pool | None) -> None:
+    def pool_changed(self, old: Record | None, pool: Pool | None) -> None:
         """Act on a pool that is new, has changed or is gone (None); `old` is what it was."""
         if pool is not None and pool.body["enableAutoScale"]:
             if pool.key not in self._sampling:

@@ -8,7 +8,7 @@ from local_azure.batch.controls.faults import Faults
 from local_azure.batch.machine.background import Background
 from local_azure.batch.machine.folders import Folders
 from local_azure.batch.machine.runner import Runner
-from local_azure.batch.state.account import BatchService
+from local_azure.batch.state.service import BatchService
 from local_azure.batch.state.store import Store
 
 

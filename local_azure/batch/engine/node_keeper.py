@@ -50,7 +50,7 @@ class NodeKeeper:
             NodeState.LEAVING_POOL: self._leave,
         }
 
-    def see_to(self, old: Record | None, node: Node) -> None:
+    def node_changed(self, old: Record | None, node: Node) -> None:
         """Act on a node that is new or has changed; `old` is what it was, if it was there."""
         before = old.state if isinstance(old, Node) else None
         interrupted = node.state in NODE_INTERRUPTED or before is NodeState.DEALLOCATED

@@ -17,8 +17,8 @@ from local_azure.batch.engine.runs import Runs
 from local_azure.batch.machine.background import Background
 from local_azure.batch.machine.faulty_runner import FaultyRunner
 from local_azure.batch.machine.folders import Folders
-from local_azure.batch.state.account import BatchService
 from local_azure.batch.state.records import Job, Node, Pool, Record, Task, key_of
+from local_azure.batch.state.service import BatchService
 from local_azure.batch.state.states import JobState, TaskState
 from local_azure.batch.wire.formats import duration_s
 
@@ -70,12 +70,12 @@ class Scheduler:
             return
         match old or new:
             case Pool():
-                self._autoscaler.see_to(old, new if isinstance(new, Pool) else None)
+                self._autoscaler.pool_changed(old, new if isinstance(new, Pool) else None)
                 if isinstance(new, Pool):
-                    self._allocator.see_to(old, new)
+                    self._allocator.pool_changed(old, new)
             case Node() as node:
                 if isinstance(new, Node):
-                    self._node_keeper.see_to(old, new)
+                    self._node_keeper.node_changed(old, new)
                     self._dispatcher.wake(key_of(new.pool_id))
                 else:
                     self._allocator.wake(key_of(node.pool_id))

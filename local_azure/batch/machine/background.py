@@ -66,9 +66,9 @@ class KeyedWorker:
             self._again.add(key)
             return
         self._busy.add(key)
-        self._background.spawn(self._see_to(key))
+        self._background.spawn(self._do(key))
 
-    async def _see_to(self, key: Key) -> None:
+    async def _do(self, key: Key) -> None:
         try:
             await self._work(key)
         finally:

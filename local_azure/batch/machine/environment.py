@@ -11,7 +11,6 @@ from local_azure.batch.state.account import Account
 from local_azure.batch.state.records import Node
 from local_azure.batch.wire.formats import Json
 
-NODE_FOLDERS = ("applications", "fsmounts", "shared", "startup", "volatile", "workitems")
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from local_azure.batch.machine.background import Background
-from local_azure.batch.machine.environment import NODE_FOLDERS
 from local_azure.batch.state.records import Node, Task
 
+_NODE_FOLDERS = ("applications", "fsmounts", "shared", "startup", "volatile", "workitems")
 _TRASH = ".deleted-"
 
 
@@ -26,7 +26,7 @@ class Folders:
 
     def make_node(self, root: Path) -> None:
         """Make a node's root folder with what every node has."""
-        for name in NODE_FOLDERS:
+        for name in _NODE_FOLDERS:
             (root / name).mkdir(parents=True, exist_ok=True)
 
     def remove(self, path: Path) -> None:

@@ -37,7 +37,7 @@ def _processes_of(folder: Path) -> Iterator[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             entries = (process / "environ").read_bytes().split(b"\0")
-        except OSError:  # gone meanwhile, or somebody else's
+        except OSError:  # it has just ended, or belongs to another user
             continue
         # A zombie has an empty environment: it is not left over.
         if any(entry == mark or entry.startswith(mark + b"/") for entry in entries):

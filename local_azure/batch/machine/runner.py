@@ -93,7 +93,7 @@ class Runner:
         self._threads = Threads(_TRANSFERS)
 
     async def prepare(self, command: Command) -> Json | None:
-        """Make the folders anew and download the resource files; give a failure, or None."""
+        """Create the folders and download the resource files; return a failure, or None."""
         try:
             self._folders.remove(command.directory)
             command.working_directory.mkdir(parents=True)
@@ -180,7 +180,7 @@ class Runner:
         return ended in done
 
     async def upload(self, command: Command, exit_code: int | None) -> Json | None:
-        """Upload the output files whose condition holds; give a failure, or None."""
+        """Upload the output files whose condition holds; return a failure, or None."""
         conditions = {"taskcompletion", "tasksuccess" if exit_code == 0 else "taskfailure"}
         for output in command.output_files:
             if output["uploadOptions"]["uploadCondition"] not in conditions:

@@ -3,46 +3,11 @@
 from dataclasses import replace
 from uuid import uuid4
 
-from local_azure.batch.calls import schemas
 from local_azure.batch.calls.call import Call
 from local_azure.batch.operations.pools import create_pool
-from local_azure.batch.wire.errors import (
-    BatchError,
-    invalid_property,
-    not_implemented,
-    property_error,
-)
+from local_azure.batch.wire.errors import BatchError, not_implemented
 from local_azure.batch.wire.failures import failure
 from local_azure.batch.wire.formats import Json
-
-_MAX_PREFIX = 20
-
-
-def _prefix(name: str, value: object) -> str:
-    text = schemas.resource_id(name, value)
-    if len(text) > _MAX_PREFIX:
-        raise invalid_property(name, value, f"it has {_MAX_PREFIX} characters at most")
-    return text
-
-
-def _pool(name: str, value: object) -> Json:
-    """Accept a pool's specification; it is checked when the pool is created from it."""
-    if not isinstance(value, dict):
-        raise invalid_property(name, value, "an object is expected")
-    if "id" in value:
-        raise property_error("InvalidPropertyValue", f"{name}.id", "there is no such property")
-    return value
-
-
-SCHEMA = schemas.obj(
-    {
-        "autoPoolIdPrefix": _prefix,
-        "poolLifetimeOption": schemas.only("job"),
-        "keepAlive": schemas.boolean,
-        "pool": _pool,
-    },
-    ("poolLifetimeOption", "pool"),
-)
 
 
 def make(call: Call, pool_info: Json) -> tuple[str | None, Json | None]:

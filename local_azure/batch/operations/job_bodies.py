@@ -1,12 +1,12 @@
 """What requests say about a job: its properties, their defaults, and which of them may change."""
 
 from local_azure.batch.calls import schemas
-from local_azure.batch.operations import auto_pools
 from local_azure.batch.state.records import PERFORM_JOB_ACTION
-from local_azure.batch.wire.errors import conflict, invalid_property
+from local_azure.batch.wire.errors import conflict, invalid_property, property_error
 from local_azure.batch.wire.formats import INFINITE, Json, parse_duration
 
 _MAX_RELEASE_S = 15 * 60
+_MAX_AUTO_POOL_PREFIX = 20
 
 
 def _parallel_tasks(name: str, value: object) -> int:
@@ -27,6 +27,31 @@ def _anything(_name: str, value: object) -> object:
     return value
 
 
+def _auto_pool_prefix(name: str, value: object) -> str:
+    text = schemas.resource_id(name, value)
+    if len(text) > _MAX_AUTO_POOL_PREFIX:
+        raise invalid_property(name, value, f"it has {_MAX_AUTO_POOL_PREFIX} characters at most")
+    return text
+
+
+def _auto_pool(name: str, value: object) -> Json:
+    """Accept a pool's specification; it is checked when the pool is created from it."""
+    if not isinstance(value, dict):
+        raise invalid_property(name, value, "an object is expected")
+    if "id" in value:
+        raise property_error("InvalidPropertyValue", f"{name}.id", "there is no such property")
+    return value
+
+
+_AUTO_POOL = schemas.obj(
+    {
+        "autoPoolIdPrefix": _auto_pool_prefix,
+        "poolLifetimeOption": schemas.only("job"),
+        "keepAlive": schemas.boolean,
+        "pool": _auto_pool,
+    },
+    ("poolLifetimeOption", "pool"),
+)
 _NODE_TASK: dict[str, schemas.Parser] = {
     "id": schemas.resource_id,
     "commandLine": schemas.command_line,
@@ -45,7 +70,7 @@ _CHANGEABLE: dict[str, schemas.Parser] = {
     "poolInfo": schemas.obj(
         {
             "poolId": schemas.resource_id,
-            "autoPoolSpecification": auto_pools.SCHEMA,
+            "autoPoolSpecification": _AUTO_POOL,
         }
     ),
     "onAllTasksComplete": schemas.one_of("noaction", "terminatejob"),

@@ -242,7 +242,7 @@ def terminate_task(call: Call) -> Reply:
 
 
 def reactivate_task(call: Call) -> Reply:
-    """POST /jobs/{jobId}/tasks/{taskId}/reactivate: a failed task runs again, as if anew."""
+    """POST /jobs/{jobId}/tasks/{taskId}/reactivate: a failed task runs again, like a new one."""
     open_job(call)
     task = _find(call)
     check_conditions(call, task, write=True)

@@ -27,9 +27,9 @@ from local_azure.batch.server.control_endpoints import ControlEndpoints
 from local_azure.batch.server.no_answer import Connection, NoAnswer
 from local_azure.batch.server.routes import OPERATIONS, Operation
 from local_azure.batch.server.tls import certificate_in
-from local_azure.batch.state.account import BatchService
-from local_azure.batch.wire.errors import BatchError, invalid_query, not_implemented
-from local_azure.batch.wire.formats import CONTENT_TYPE, error_body
+from local_azure.batch.state.service import BatchService
+from local_azure.batch.wire.errors import BatchError, error_body, invalid_query, not_implemented
+from local_azure.batch.wire.formats import CONTENT_TYPE
 
 _log = logging.getLogger(__name__)
 

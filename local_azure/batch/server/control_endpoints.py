@@ -19,7 +19,7 @@ from local_azure.batch.controls.faults import Faults, Rule
 from local_azure.batch.engine.idleness import Idleness
 from local_azure.batch.engine.meter import Meter
 from local_azure.batch.server import bodies
-from local_azure.batch.state.account import BatchService
+from local_azure.batch.state.service import BatchService
 from local_azure.batch.state.states import NODE_LOST, JobState, NodeState, PoolState
 from local_azure.batch.wire.errors import BatchError
 from local_azure.batch.wire.formats import Json, format_time

@@ -147,7 +147,7 @@ class Node(Record):
 
     @property
     def takes_tasks(self) -> bool:
-        """Whether tasks may be put onto it, as far as it has free slots."""
+        """Whether tasks may be placed on it, as far as it has free slots."""
         return self.schedulable and self.state in NODE_TAKES_TASKS
 
 

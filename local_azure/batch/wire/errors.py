@@ -4,6 +4,9 @@ Codes and HTTP statuses are the contract with clients; the texts are for people.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
+
+from local_azure.batch.wire.formats import Json, format_time
 
 BAD_REQUEST, FORBIDDEN, NOT_FOUND, CONFLICT = 400, 403, 404, 409
 
@@ -107,3 +110,17 @@ def condition_not_met(*, write: bool) -> BatchError:
     """412 (write) or 304 (read) ConditionNotMet."""
     text = "The condition specified using HTTP conditional header(s) is not met."
     return BatchError(412 if write else 304, "ConditionNotMet", text)
+
+
+def error_body(error: BatchError, base_url: str, request_id: str, now: datetime) -> Json:
+    """Write an error in the service's envelope."""
+    text = f"{error.message}\nRequestId:{request_id}\nTime:{format_time(now)}"
+    body: Json = {
+        "odata.metadata": f"{base_url}/$metadata#Microsoft.Azure.Batch.Protocol.Entities."
+        "Container.errors/@Element",
+        "code": error.code,
+        "message": {"lang": "en-US", "value": text},
+    }
+    if error.values:
+        body["values"] = [{"key": key, "value": value} for key, value in error.values]
+    return body

@@ -1,11 +1,9 @@
-"""How things look on the wire: instants, durations, ETags, the envelopes of entities and errors."""
+"""How things look on the wire: instants, durations, ETags, and what is left out."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
-
-from local_azure.batch.wire.errors import BatchError
 
 Json = dict[str, Any]
 
@@ -82,17 +80,3 @@ def etag_of(serial: int, instant: datetime) -> str:
 def without_none(body: Json) -> Json:
     """Leave out absent members: the service never sends null."""
     return {name: value for name, value in body.items() if value is not None}
-
-
-def error_body(error: BatchError, base_url: str, request_id: str, now: datetime) -> Json:
-    """Write an error in the service's envelope."""
-    text = f"{error.message}\nRequestId:{request_id}\nTime:{format_time(now)}"
-    body: Json = {
-        "odata.metadata": f"{base_url}/$metadata#Microsoft.Azure.Batch.Protocol.Entities."
-        "Container.errors/@Element",
-        "code": error.code,
-        "message": {"lang": "en-US", "value": text},
-    }
-    if error.values:
-        body["values"] = [{"key": key, "value": value} for key, value in error.values]
-    return body

@@ -6,7 +6,8 @@ from typing import Any
 from local_azure.batch.calls.call import Call
 from local_azure.batch.controls.clock import Clock
 from local_azure.batch.operations import jobs
-from local_azure.batch.state.account import Account, BatchService
+from local_azure.batch.state.account import Account
+from local_azure.batch.state.service import BatchService
 from local_azure.batch.state.store import Store
 
 

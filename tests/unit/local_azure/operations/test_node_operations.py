@@ -9,8 +9,9 @@ import pytest
 from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.controls.clock import Clock
 from local_azure.batch.operations import node_operations, pools
-from local_azure.batch.state.account import Account, BatchService
+from local_azure.batch.state.account import Account
 from local_azure.batch.state.records import Node
+from local_azure.batch.state.service import BatchService
 from local_azure.batch.state.states import NodeState
 from local_azure.batch.state.store import Store
 from local_azure.batch.wire.errors import BatchError

@@ -13,7 +13,8 @@ import pytest
 from local_azure.batch.calls.call import Call, Reply
 from local_azure.batch.controls.clock import Clock
 from local_azure.batch.operations import jobs, pool_scaling, pools, tasks
-from local_azure.batch.state.account import Account, BatchService
+from local_azure.batch.state.account import Account
+from local_azure.batch.state.service import BatchService
 from local_azure.batch.state.states import (
     AllocationState,
     IllegalTransitionError,

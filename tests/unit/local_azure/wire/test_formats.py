@@ -4,11 +4,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from local_azure.batch.wire.errors import BatchError
+from local_azure.batch.wire.errors import BatchError, error_body
 from local_azure.batch.wire.formats import (
     INFINITE,
     duration_s,
-    error_body,
     etag_of,
     format_http_date,
     format_time,
