@@ -124,7 +124,7 @@ lock: ## renew requirements/*.txt and Azurite's package-lock.json (needs uv)
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean: ## remove what make has made
-	rm -rf $(VENV) $(VENV)-* node_modules .prefect
+	rm -rf $(VENV) $(VENV)-* node_modules .azurite-* .prefect
 
 $(VENV)/.setup: requirements/setup.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
