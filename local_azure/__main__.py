@@ -39,7 +39,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local_azure", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("install", help="install Azurite into node_modules (npm ci)")
+    commands.add_parser("install", help="install Azurite from npm")
     up = commands.add_parser("up", help="serve until SIGINT or SIGTERM")
     up.add_argument("--env-file", type=Path, help="write the environment here, mode 0600")
     up.add_argument("--batch-port", type=int, default=0, help="0 (default) picks a free one")

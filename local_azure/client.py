@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
-from local_azure.batch.faults import Rule
+from local_azure.batch.controls.faults import Rule
 
 Json = dict[str, Any]
 _MARGIN_S = 30.0
@@ -25,7 +25,7 @@ class NodeSeconds(TypedDict):
 
 
 class Control:
-    """Looks into an emulator that was started with its control endpoints, and bends it.
+    """Looks into an emulator that was started with its control endpoints, and controls it.
 
     Every method raises ControlError where the emulator refuses, and OSError without one.
 
@@ -41,7 +41,7 @@ class Control:
         self._timeout_s = timeout_s
 
     def now(self) -> str:
-        """Return the emulator's time, as it stands in its answers."""
+        """Return the emulator's time, as its answers have it."""
         return str(self._ask("GET", "health")["now"])
 
     def state(self) -> dict[str, list[Json]]:
@@ -71,15 +71,15 @@ class Control:
             raise TimeoutError(f"something is still there {timeout_s} s after a reset")
 
     def add_fault(self, rule: Rule) -> int:
-        """Put a rule for faults in force; return its number."""
+        """Add a rule for faults; return its number."""
         return int(self._ask("POST", "faults", rule.write())["id"])
 
     def faults(self) -> list[Json]:
-        """Return the rules in force: `id`, `rule`, and how many `matches` and `hits` they had."""
+        """Return the rules: `id`, `rule`, and how many `matches` and `hits` they had."""
         return list(self._ask("GET", "faults")["faults"])
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all rules for faults."""
         self._ask("DELETE", "faults")
 
     def preempt_node(self, pool_id: str, node_id: str) -> None:
@@ -98,7 +98,7 @@ class Control:
         self._ask("POST", "clock", {"scale": scale})
 
     def advance_clock(self, seconds: float) -> None:
-        """Move the clock on; what becomes due happens in order."""
+        """Move the clock forward; what becomes due happens in order."""
         # Much may become due: samples for autoscale, for example, twice a minute.
         self._ask("POST", "clock", {"advance_s": seconds}, takes_s=seconds / 3600)
 

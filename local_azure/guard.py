@@ -17,7 +17,7 @@ _BEYOND_GRACE_S = 10.0
 
 
 class PopenOptions(TypedDict, total=False):
-    """What `guard` hands on to `subprocess.Popen` unchanged."""
+    """What `guard` passes to `subprocess.Popen` unchanged."""
 
     cwd: Path | None
     env: Mapping[str, str] | None

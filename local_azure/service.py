@@ -56,7 +56,7 @@ class Service:
 
     @property
     def failure(self) -> str | None:
-        """What became of it, with the last lines of its log; None while it runs."""
+        """How it ended, with the last lines of its log; None while it runs."""
         code = self._process.poll()
         return None if code is None else self._describe(f"ended with exit code {code}")
 

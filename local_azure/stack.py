@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from local_azure.azurite import ACCOUNT_KEY, ACCOUNT_NAME, PROJECT_ROOT, start_azurite
+from local_azure.azurite import ACCOUNT_KEY, ACCOUNT_NAME, start_azurite
 from local_azure.guard import guard
 from local_azure.service import LocalAzureError, Service, open_log
 
@@ -19,7 +19,7 @@ BATCH_ACCOUNT = "devbatch"
 BATCH_KEY = "bG9jYWwtYXp1cmU6IHB1YmxpYyBkZXZlbG9wbWVudCBrZXksIHByb3RlY3RzIG5vdGhpbmc="
 """The Batch account of the laptop; the key says in base64 that it is public."""
 
-# requests reads the one, OpenSSL and what stands on it (aiohttp, curl) the other.
+# requests reads the first, OpenSSL and its users (aiohttp, curl) the second.
 _TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 _READY = re.compile(r"^ready (https?://\S+)\n", re.MULTILINE)
 
@@ -120,8 +120,8 @@ class LocalAzure:
 
     @property
     def failure(self) -> str | None:
-        """What became of a service that has ended by itself; None while all is well."""
-        return next((said for s in self._services.values() if (said := s.failure)), None)
+        """How a service has ended by itself; None while both run."""
+        return next((failure for s in self._services.values() if (failure := s.failure)), None)
 
     @property
     def batch_url(self) -> str:
@@ -161,7 +161,7 @@ class LocalAzure:
 
     @property
     def ca_bundle(self) -> Path | None:
-        """Whom clients must trust: the emulator's own authority, and the machine's; None: no TLS.
+        """The certificates to trust: the emulator's own and the machine's; None without TLS.
 
         It is there when the services are ready.
         """
@@ -178,8 +178,8 @@ def _batch(options: list[str], log: IO[bytes], remove: Path | None) -> Service:
     process = guard(
         [sys.executable, "-m", "local_azure.batch", *options],
         remove=remove,
-        # `-m` looks here first: parent and child are the same copy of the project.
-        cwd=PROJECT_ROOT,
+        # `-m` looks here first: parent and child are the same copy of the package.
+        cwd=Path(__file__).resolve().parents[1],
         env={
             **os.environ,
             "LOCAL_AZURE_BATCH_ACCOUNT": BATCH_ACCOUNT,

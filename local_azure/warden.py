@@ -27,7 +27,7 @@ import sys
 import time
 
 GRACE_S = 5.0
-"""Seconds between SIGTERM and SIGKILL when the parent has not said otherwise."""
+"""Seconds between SIGTERM and SIGKILL when the parent has not given another number."""
 
 _LINUX = sys.platform == "linux"
 _PR_SET_PDEATHSIG = 1
@@ -65,9 +65,9 @@ class Warden:
             if self._wake in ready and self._handle_signals():
                 break
             if self._pipe in ready:
-                said = os.read(self._pipe, 64)
-                grace += said
-                if not said:
+                given = os.read(self._pipe, 64)
+                grace += given
+                if not given:
                     break
         return float(grace) if grace else GRACE_S
 

@@ -10,13 +10,14 @@ import os
 import sys
 from pathlib import Path
 
-from local_azure.batch.calls import Account, Service
-from local_azure.batch.clock import Clock
-from local_azure.batch.folders import remove_trash
-from local_azure.batch.journal import Journal, JournalError
-from local_azure.batch.server import serve
-from local_azure.batch.store import Store
-from local_azure.batch.survivors import end_survivors
+from local_azure.batch.controls.clock import Clock
+from local_azure.batch.machine.folders import remove_trash
+from local_azure.batch.machine.leftover_processes import kill_leftovers
+from local_azure.batch.server.app import serve
+from local_azure.batch.state.account import Account
+from local_azure.batch.state.journal import Journal, JournalError
+from local_azure.batch.state.service import BatchService
+from local_azure.batch.state.store import Store
 
 
 def main() -> None:
@@ -39,19 +40,19 @@ def main() -> None:
     options.nodes_dir.mkdir(parents=True, exist_ok=True)
     nodes_dir, store = options.nodes_dir.resolve(), Store()
     journal = _restored(options.database, store, nodes_dir) if options.database else None
-    service = Service(
+    service = BatchService(
         account=account, store=store, clock=Clock(), nodes_dir=nodes_dir, journal=journal
     )
     serve(service, options.port, control=options.control, tls_dir=options.tls)
 
 
 def _restored(database: Path, store: Store, nodes_dir: Path) -> Journal:
-    """Fill the store from its journal; nothing of the time before runs any more after that."""
+    """Fill the store from its journal, and end what still runs from before."""
     try:
         journal = Journal(database)
     except JournalError as error:
         sys.exit(f"error: {error}")
-    end_survivors(nodes_dir)
+    kill_leftovers(nodes_dir)
     remove_trash(nodes_dir)
     store.restore(journal.read())
     journal.follow(store)

@@ -10,8 +10,8 @@ from azure.batch import BatchClient
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local_azure.client import Control
-from tests.emulator.builders import a_job, a_pool
-from tests.emulator.emulators import Account, Emulator, client_of, started
+from tests.support.emulator.builders import a_job, a_pool
+from tests.support.emulator.emulators import Account, Emulator, client_of, started
 from tests.support.processes import wait_until
 
 

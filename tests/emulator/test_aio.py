@@ -7,8 +7,8 @@ from azure.batch.aio import BatchClient as AsyncBatchClient
 from azure.batch.models import BatchJobCreateOptions, BatchPoolInfo, BatchTaskCreateOptions
 from azure.core.credentials import AzureNamedKeyCredential
 
-from tests.emulator.builders import new_id
-from tests.emulator.emulators import ACCOUNT, KEY, Emulator
+from tests.support.emulator.builders import new_id
+from tests.support.emulator.emulators import ACCOUNT, KEY, Emulator
 
 
 async def _run_task(url: str, pool: str) -> bytes:

@@ -140,3 +140,49 @@ def test_an_unfit_node_is_refused(
 
     with pytest.raises(LocalAzureError, match=r"requirements/node\.txt"):
         azurite.find_node()
+
+
+@pytest.mark.parametrize(
+    ("platform", "given", "cache"),
+    [
+        ("linux", "", "~/.cache"),
+        ("linux", "relative", "~/.cache"),
+        ("linux", "/my/cache", "/my/cache"),
+        ("darwin", "/my/cache", "~/Library/Caches"),
+    ],
+)
+def test_a_wheel_has_it_in_the_users_cache(
+    monkeypatch: pytest.MonkeyPatch, platform: str, given: str, cache: str
+) -> None:
+    """Where that is depends on the system; a relative XDG_CACHE_HOME counts as none."""
+    monkeypatch.setattr(azurite, "_is_checkout", lambda: False)
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setenv("XDG_CACHE_HOME", given)
+
+    folder = azurite.modules_folder()
+
+    assert folder.parents[1] == Path(cache).expanduser() / "local-azure"
+    assert re.fullmatch(r"azurite-[0-9a-f]{12}/node_modules", "/".join(folder.parts[-2:]))
+
+
+def test_a_failed_installation_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Npm works in a folder of its own, which goes; its exit code is in the error."""
+    for name, script in (("node", "echo v20.0.0"), ("npm", "mkdir node_modules; exit 3")):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(azurite, "_is_checkout", lambda: False)
+    azurite.entry().parent.mkdir(parents=True)
+    azurite.entry().touch()
+
+    with pytest.raises(LocalAzureError, match="npm ci ended with exit code 3"):
+        azurite.install()
+
+    assert azurite.entry().exists()
+    assert list(azurite.modules_folder().parent.iterdir()) == [azurite.modules_folder()]

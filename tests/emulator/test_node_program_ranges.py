@@ -5,10 +5,10 @@ from pathlib import Path
 
 from azure.storage.blob import ContainerClient
 
-from tests.emulator.blobs import blob
-from tests.unit.test_node_program import run_program
-from tests.unit.test_node_program_counts import parse
-from tests.unit.test_node_program_words import random_text, reference_count
+from tests.support.counted_words import random_text, reference_count
+from tests.support.counts_files import parse
+from tests.support.emulator.blobs import blob
+from tests.support.node_program import run_program
 
 
 def test_ranges_of_a_blob_merge_to_the_whole(tmp_path: Path, container: ContainerClient) -> None:

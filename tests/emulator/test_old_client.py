@@ -2,13 +2,13 @@
 
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from tests.emulator.emulators import Emulator
+from tests.support.clone import ROOT
+from tests.support.emulator.emulators import Emulator
 
-PROGRAM = Path(__file__).with_name("old_client.py")
+PROGRAM = ROOT / "tests/support/emulator/old_client.py"
 
 
 @pytest.mark.old_client

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from local_azure.batch.routes import IMPLEMENTED, NOT_IMPLEMENTED
+from local_azure.batch.server.routes import IMPLEMENTED, NOT_IMPLEMENTED
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs/emulator.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) ?\|$", TEXT, re.MULTILINE)

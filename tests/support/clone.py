@@ -8,14 +8,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def make_clone(target: Path) -> Path:
-    """Copy the tracked files, and lend the copy the environments that make has set up here."""
+def copy_files(target: Path) -> Path:
+    """Copy the files of the checkout as they are, but not what git ignores."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, names.split("\0")):
         if (ROOT / name).exists():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+def make_clone(target: Path) -> Path:
+    """Copy the files, and lend the copy the environments that make has set up here."""
+    copy_files(target)
     _lend_environments(target)
     return target
 

@@ -1,0 +1,1 @@
+"""Autoscale formulas: their language, and what a formula gives for a pool."""

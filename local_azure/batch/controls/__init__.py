@@ -1,0 +1,1 @@
+"""What a test can change: the clock, the delays and the faults of the emulator."""

@@ -1,0 +1,235 @@
+"""Blobs to and from a node, by SAS URL over HTTP, as the node agent does it.
+
+No error text contains a query string: a SAS is part of it.
+"""
+
+import contextlib
+import threading
+import time
+import urllib.error
+import urllib.request
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+ResultT = TypeVar("ResultT")
+
+_TIMEOUT_S = 60
+_ATTEMPTS = 3
+_RETRY_DELAY_S = 0.2
+_BLOCK = 1 << 18
+_KINDS: dict[int, str] = {HTTPStatus.NOT_FOUND: "missing", HTTPStatus.FORBIDDEN: "denied"}
+_API_VERSION = "2021-12-02"
+# Loopback and the public cloud: a proxy of the laptop has no part in either.
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+
+class TransferError(Exception):
+    """A blob could not be read or written.
+
+    Args:
+        kind: denied, missing or other.
+        message: what happened to which URL, without its query string.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+class HaltedError(Exception):
+    """A transfer was stopped because nobody waits for it any more."""
+
+
+class Halt:
+    """Stops the transfers of one command, which run in threads of their own.
+
+    After `now` they change nothing on the node any more: its folder may be gone, or another's.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._halted = False
+
+    def now(self) -> None:
+        """Stop them."""
+        with self._lock:
+            self._halted = True
+
+    @contextlib.contextmanager
+    def unless(self) -> Iterator[None]:
+        """Keep `now` waiting for the body.
+
+        Raises:
+            HaltedError: it has been called before.
+        """
+        with self._lock:
+            if self._halted:
+                raise HaltedError
+            yield
+
+
+class _Body:
+    """A file as the body of a request, which breaks off when it is halted."""
+
+    def __init__(self, path: Path, halt: Halt) -> None:
+        self._file = path.open("rb")
+        self._halt = halt
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        with self._halt.unless():
+            return self._file.read(size)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def download(url: str, path: Path, halt: Halt) -> None:
+    """Write what a URL holds to a file, streaming.
+
+    Raises:
+        TransferError: it could not be read.
+        OSError: the file could not be written.
+    """
+
+    def attempt() -> None:
+        with _once("GET", url) as reply:
+            with halt.unless():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = path.open("wb")
+            with file:
+                for block in _blocks(reply, url):
+                    with halt.unless():
+                        file.write(block)
+
+    _retry(attempt)
+
+
+def upload(
+    path: Path, container_url: str, name: str, headers: Mapping[str, str], halt: Halt
+) -> None:
+    """Write a file as a block blob of a container given by SAS URL.
+
+    Raises:
+        TransferError: it could not be written.
+        OSError: the file could not be read.
+    """
+    given = {
+        "x-ms-blob-type": "BlockBlob",
+        "Content-Type": "application/octet-stream",
+        "Content-Length": str(path.stat().st_size),
+        **headers,
+    }
+
+    def attempt() -> None:
+        with contextlib.closing(_Body(path, halt)) as body:
+            _once("PUT", blob_url(container_url, name), given, body).close()
+
+    _retry(attempt)
+
+
+def blob_url(container_url: str, name: str) -> str:
+    """Return the URL of a blob, with the query string (the SAS) of its container's URL.
+
+    Raises:
+        TransferError: the container's URL is not valid.
+    """
+    parts = _parts(container_url)
+    path = f"{parts.path.rstrip('/')}/{quote(name, safe='/')}"
+    return urlunsplit(parts._replace(path=path))
+
+
+def _parts(container_url: str) -> SplitResult:
+    try:
+        return urlsplit(container_url)
+    except ValueError:
+        raise TransferError("missing", "the container's URL is not valid") from None
+
+
+def list_blobs(container_url: str, prefix: str) -> Iterator[str]:
+    """Return the names of a container's blobs below a prefix.
+
+    Raises:
+        TransferError: it could not be listed.
+    """
+    parts = _parts(container_url)
+    sas = parse_qsl(parts.query)
+    marker = ""
+    while True:
+        query = [*sas, ("restype", "container"), ("comp", "list"), ("prefix", prefix)]
+        query += [("marker", marker)] if marker else []
+        root = _xml(urlunsplit(parts._replace(query=urlencode(query))))
+        yield from (name.text or "" for name in root.iterfind("./Blobs/Blob/Name"))
+        marker = root.findtext("NextMarker") or ""
+        if not marker:
+            return
+
+
+def _xml(url: str) -> ET.Element:
+    def attempt() -> ET.Element:
+        with _once("GET", url) as reply:
+            text = b"".join(_blocks(reply, url))
+        try:
+            return ET.fromstring(text)  # noqa: S314 - the storage account's own answer
+        except ET.ParseError:
+            raise TransferError("other", f"{_shown(url)}: not a list of blobs") from None
+
+    return _retry(attempt)
+
+
+def _blocks(reply: HTTPResponse, url: str) -> Iterator[bytes]:
+    """Return the bytes of a reply as they come.
+
+    Raises:
+        TransferError: the connection broke, or ended before the reply did.
+    """
+    missing = reply.length
+    try:
+        while missing != 0 and (block := reply.read1(_BLOCK)):
+            yield block
+            missing = None if missing is None else missing - len(block)
+    except (OSError, HTTPException) as error:
+        raise TransferError("other", f"GET {_shown(url)}: {type(error).__name__}") from None
+    if missing:
+        raise TransferError("other", f"GET {_shown(url)}: {missing} bytes are missing")
+
+
+def _shown(url: str) -> str:
+    return url.partition("?")[0]
+
+
+def _retry(attempt: Callable[[], ResultT]) -> ResultT:
+    for number in range(1, _ATTEMPTS):
+        try:
+            return attempt()
+        except TransferError as error:
+            if error.kind != "other":
+                raise
+            time.sleep(_RETRY_DELAY_S * number)
+    return attempt()
+
+
+def _once(
+    method: str, url: str, headers: Mapping[str, str] | None = None, body: _Body | None = None
+) -> HTTPResponse:
+    if not url.startswith(("http://", "https://")):
+        raise TransferError("missing", f"{_shown(url)}: not an http or https URL")
+    try:
+        request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+            url, data=body, headers={"x-ms-version": _API_VERSION, **(headers or {})}, method=method
+        )
+        reply: HTTPResponse = _open(request, timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        error.close()
+        kind = _KINDS.get(error.code, "other")
+        raise TransferError(kind, f"{method} {_shown(url)}: HTTP {error.code}") from None
+    except (OSError, ValueError, HTTPException) as error:
+        raise TransferError("other", f"{method} {_shown(url)}: {type(error).__name__}") from None
+    return reply

@@ -1,0 +1,1 @@
+"""The HTTP side: it listens, checks who asks, calls the operation and writes its answer."""

@@ -1,0 +1,1 @@
+"""What the emulator remembers: records and their states, in memory and on disk."""

@@ -1,0 +1,1 @@
+"""How the service writes things: formats, errors and failures on the wire."""

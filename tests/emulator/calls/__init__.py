@@ -1,0 +1,1 @@
+"""Tests of local_azure.batch.calls through the SDK."""

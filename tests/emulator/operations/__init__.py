@@ -1,0 +1,1 @@
+"""Tests of local_azure.batch.operations through the SDK."""

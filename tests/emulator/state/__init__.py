@@ -1,0 +1,1 @@
+"""Tests of local_azure.batch.state through the SDK."""

@@ -1,0 +1,1 @@
+"""Unit tests of local_azure.batch.operations."""
