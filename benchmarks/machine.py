@@ -16,7 +16,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob import BlobServiceClient
 
 from local_azure.stack import LocalAzure
-from tests.pipeline.prefect_server import PrefectServer
+from tests.support.pipeline.prefect_server import PrefectServer
 from tests.support.processes import wait_until
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -19,6 +19,7 @@ import itertools
 import os
 import random
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -199,13 +200,9 @@ def measure(command: list[str], folder: Path) -> Figures:
 def contestants(folder: Path) -> dict[str, list[str]]:
     """Return the command lines, without the text's path; none for what is not installed."""
     found = {name: [PYTHON, "-c", script] for name, script in SCRIPTS.items()}
-    programs = {"top_words.py": (PROGRAM / "top_words.py").read_text()}
-    programs |= {IN_MEMORY: unbounded(programs["top_words.py"])}
-    for name, source in programs.items():
-        place = folder / name
-        place.mkdir()
-        (place / "top_words.py").write_text(source)
-        found |= both(name, place)
+    for name in ("top_words.py", IN_MEMORY):
+        found |= both(name, copy_program(folder / name))
+    lift_bound(folder / IN_MEMORY / "word_counter" / "vocabulary.py")
     is_built = (PROGRAM / f"top_words-{os.uname().machine}.so").exists()
     found |= {name: line if is_built else [] for name, line in both(NATIVE, PROGRAM).items()}
     for name, script in LIBRARIES.items():
@@ -223,18 +220,25 @@ def both(name: str, place: Path) -> dict[str, list[str]]:
     }
 
 
-def unbounded(source: str) -> str:
-    """Return the node program without its bound on the memory.
+def copy_program(place: Path) -> Path:
+    """Copy the node program, without its accelerator, into a new folder; return that."""
+    shutil.copytree(PROGRAM / "word_counter", place / "word_counter")
+    shutil.copy(PROGRAM / "top_words.py", place)
+    return place
+
+
+def lift_bound(module: Path) -> None:
+    """Take the bound on the memory out of a copy of the node program.
 
     Raises:
         ValueError: the bound is written otherwise.
     """
     lifted, number = re.subn(
-        "^MOST_WEIGHT = .*", "MOST_WEIGHT = 10**12", source, flags=re.MULTILINE
+        "^MOST_WEIGHT = .*", "MOST_WEIGHT = 10**12", module.read_text(), flags=re.MULTILINE
     )
     if number != 1:
         raise ValueError("MOST_WEIGHT")
-    return lifted
+    module.write_text(lifted)
 
 
 def compare(text: Path, commands: dict[str, list[str]], rounds: int) -> None:

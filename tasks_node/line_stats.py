@@ -3,7 +3,7 @@
     python3 line_stats.py [--matching REGEX]... INPUT OUTPUT
 
 OUTPUT gets the bytes, the number of lines, the longest line with its number, and how many lines
-each expression is found in. Exit code 0: it is written. 2: an argument is wrong. 3: INPUT is no
+each expression is found in. Exit code 0: it is written. 2: an argument is wrong. 3: INPUT is not
 UTF-8 text, or a file is not readable or writable; standard error says so in one line. A line is
 held in memory, the text is not.
 """
@@ -43,12 +43,14 @@ def expression(text: str) -> "re.Pattern[str]":
     """Return a regular expression.
 
     Raises:
-        ArgumentTypeError: the text is none.
+        ArgumentTypeError: it cannot be read as one.
     """
     try:
         return re.compile(text)
     except re.error as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no expression: {error}") from error
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a regular expression: {error}"
+        ) from error
 
 
 def stats_of(lines: Iterable[bytes], expressions: Sequence["re.Pattern[str]"] = ()) -> Stats:

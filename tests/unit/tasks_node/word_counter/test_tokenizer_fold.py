@@ -1,4 +1,4 @@
-"""Which words are the same: the node program folds many at once, the definition one by one."""
+"""Which words are the same: the tokenizer folds many at once, the definition one by one."""
 
 import sys
 import unicodedata
@@ -6,8 +6,10 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.test_node_program_fuzz import quickly
-from tests.unit.test_node_program_words import fold, top_words
+from tests.support.counted_words import fold
+from tests.support.fuzzing import quickly
+from word_counter import tokenizer
+from word_counter.tokenizer import IOTA_SUBSCRIPT
 
 LETTERS = [
     char
@@ -29,7 +31,7 @@ WORDS = st.lists(st.text(st.sampled_from(LIVELY), min_size=1, max_size=4), max_s
 
 def folded(words: list[str]) -> list[str]:
     """Fold words as the node program does it."""
-    return top_words.fold("\n".join(words)).split("\n")  # type: ignore[no-any-return]
+    return tokenizer.fold("\n".join(words)).split("\n")
 
 
 def test_every_letter_and_mark_is_folded_as_defined() -> None:
@@ -39,14 +41,14 @@ def test_every_letter_and_mark_is_folded_as_defined() -> None:
 
 def test_without_iotas_letters_are_folded_as_defined() -> None:
     """So have those that are not taken apart before they are folded."""
-    others = [char for char in LETTERS if not top_words.IOTA_SUBSCRIPT.search(char)]
+    others = [char for char in LETTERS if not IOTA_SUBSCRIPT.search(char)]
 
     assert folded(others) == [fold(char) for char in others]
 
 
 def test_every_iota_subscript_is_recognised() -> None:
     """A letter that a composed text would hide the mark in is known to do so."""
-    assert all(map(top_words.IOTA_SUBSCRIPT.search, IOTAS))
+    assert all(map(IOTA_SUBSCRIPT.search, IOTAS))
 
 
 def test_marks_after_an_iota_subscript() -> None:
@@ -60,4 +62,4 @@ def test_marks_after_an_iota_subscript() -> None:
 @given(words=WORDS)
 def test_any_words_are_folded_as_defined(words: list[str]) -> None:
     """Words of letters and marks that fold, compose or reorder have the keys of the definition."""
-    assert top_words.fold("\n".join(words)) == "\n".join(map(fold, words))
+    assert tokenizer.fold("\n".join(words)) == "\n".join(map(fold, words))

@@ -5,29 +5,24 @@ printed. Derandomised: each run tries the same examples, and nothing is kept bet
 FUZZ_EXAMPLES=20000 in the environment it tries so many in each test.
 """
 
-import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import configuration, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.test_node_program import ROOT
-from tests.unit.test_node_program_streams import counted_in_ranges
-from tests.unit.test_node_program_words import (
+from tests.support.counted_words import (
     ALPHABET,
     BAD_BYTES,
     KERNELS,
+    count_settings,
     counted,
+    counted_in_ranges,
     reference_count,
-    task,
-    top_words,
 )
-
-# Even without a database it writes what it has read of the project, as soon as tests are collected.
-configuration.set_hypothesis_home_dir(ROOT / ".pytest_cache" / "hypothesis")
+from tests.support.fuzzing import quickly
+from word_counter.vocabulary import Vocabulary
 
 STRIPPED = r"""!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~""" + "\ufeff"
 BLOCK_SIZES = st.integers(1, 80)
@@ -35,12 +30,6 @@ LONG_KEYS = [letter * length for letter in (b"a", b"b") for length in (7, 8, 9, 
 PARTS = [*(char.encode() for char in ALPHABET), *BAD_BYTES, *LONG_KEYS]
 TEXTS = st.lists(st.sampled_from(PARTS), max_size=40).map(b"".join)
 
-quickly = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "150")),
-    derandomize=True,
-    database=None,
-    deadline=None,
-)
 both_kernels = pytest.mark.parametrize("kernel", KERNELS)
 
 
@@ -49,7 +38,7 @@ both_kernels = pytest.mark.parametrize("kernel", KERNELS)
 @given(content=TEXTS, block_bytes=BLOCK_SIZES)
 def test_any_text_in_any_blocks(kernel: str, content: bytes, block_bytes: int) -> None:
     """A text read in blocks of any size has the words of the reference."""
-    assert counted(content, task(kernel=kernel), block_bytes) == reference_count(content)
+    assert counted(content, count_settings(kernel=kernel), block_bytes) == reference_count(content)
 
 
 @both_kernels
@@ -59,7 +48,7 @@ def test_any_ranges(kernel: str, content: bytes, cuts: list[int], block_bytes: i
     """Ranges cut anywhere, even within a character, add up to the words of the reference."""
     edges = [0, *sorted({cut for cut in cuts if cut < len(content)}), len(content)]
 
-    found = counted_in_ranges(content, edges, block_bytes, task(kernel=kernel))
+    found = counted_in_ranges(content, edges, block_bytes, count_settings(kernel=kernel))
 
     assert found == reference_count(content)
 
@@ -72,7 +61,7 @@ def test_any_text_by_the_tutorial(kernel: str, content: bytes, block_bytes: int)
     expected = Counter(word.strip(STRIPPED) for word in content.decode(errors="replace").split())
     del expected[""]
 
-    assert counted(content, task("tutorial", kernel), block_bytes) == expected
+    assert counted(content, count_settings("tutorial", kernel), block_bytes) == expected
 
 
 @both_kernels
@@ -86,7 +75,7 @@ def test_any_bound_on_the_memory(
     most_weight: int,
 ) -> None:
     """Runs on disk, however many, hold the words of the reference."""
-    how: Any = task(kernel=kernel, folder=Path(tmp_path_factory.mktemp("runs")))
+    how = count_settings(kernel=kernel, folder=Path(tmp_path_factory.mktemp("runs")))
 
     found = counted(content, how._replace(most_weight=most_weight), block_bytes)
 
@@ -97,7 +86,7 @@ def test_any_bound_on_the_memory(
 @given(counts=st.dictionaries(st.binary(min_size=1), st.integers(1, 9)), number=st.integers(1, 9))
 def test_the_most_frequent_of_any_words(counts: dict[bytes, int], number: int) -> None:
     """The N highest counts are found, ties by code point."""
-    words = top_words.Words(Path())
+    words = Vocabulary(Path())
     words.add(Counter(counts))
 
     best = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))

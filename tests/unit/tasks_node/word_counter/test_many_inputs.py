@@ -1,4 +1,4 @@
-"""Many inputs in one run of the node program: manifests and bundles."""
+"""Many inputs in one run: outputs, exit records, and their sum."""
 
 import io
 import json
@@ -8,31 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_node_program import assert_refused, run_program, words_of
-from tests.unit.test_node_program_upload import BlobService, service
+from tests.support.blob_servers import WritableContainer
+from tests.support.counts_files import counts_in
+from tests.support.manifests import ARGUMENTS, bundle, write_manifest
+from tests.support.node_program import assert_refused, run_program, words_of
 
-__all__ = ["service"]
-
-ARGUMENTS = ("--manifest", "m.jsonl", "--numwords", "9")
-
-
-def write_manifest(folder: Path, *entries: dict[str, Any]) -> None:
-    """Write a manifest as the contract says."""
-    (folder / "m.jsonl").write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
+COUNTS = ("--counts", "sum.gz")
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
     """Return the exit records."""
     return [json.loads(line) for line in (folder / "m_EXITS.jsonl").read_text().splitlines()]
-
-
-def bundle(folder: Path, members: dict[str, bytes]) -> None:
-    """Write an archive."""
-    with tarfile.open(folder / "b.tar", "w") as archive:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
 
 
 @pytest.mark.parametrize("processes", ["1", "2", "9"])
@@ -84,7 +70,7 @@ def test_outputs_and_counts_may_be_named(tmp_path: Path) -> None:
 
 
 def test_outputs_are_uploaded_one_by_one_and_the_records_last(
-    tmp_path: Path, service: BlobService
+    tmp_path: Path, service: WritableContainer
 ) -> None:
     """Without a bundle every output is a blob of its own."""
     for name in ("a", "b"):
@@ -100,7 +86,7 @@ def test_outputs_are_uploaded_one_by_one_and_the_records_last(
 
 
 def test_a_bundle_gives_the_inputs_and_takes_the_results(
-    tmp_path: Path, service: BlobService
+    tmp_path: Path, service: WritableContainer
 ) -> None:
     """Inputs come out of one archive, and one archive of all results is uploaded."""
     bundle(tmp_path, {"x/a.txt": b"a b a", "bad": b"\0"})
@@ -121,63 +107,68 @@ def test_a_bundle_gives_the_inputs_and_takes_the_results(
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("name", ["absent", "../outside", "folder", "link"])
-def test_only_files_of_the_bundle_are_read(tmp_path: Path, name: str) -> None:
-    """What is no file in the archive is refused, even if there is one on the disk."""
-    (tmp_path / "absent").write_text("a")
-    bundle(tmp_path, {"file": b"a"})
-    with tarfile.open(tmp_path / "b.tar", "a") as archive:
-        for other, kind in (("folder", tarfile.DIRTYPE), ("link", tarfile.SYMTYPE)):
-            member = tarfile.TarInfo(other)
-            member.type = kind
-            member.linkname = "absent"
-            archive.addfile(member)
-    write_manifest(tmp_path, {"filepath": name, "output": "out"})
+@pytest.mark.parametrize("processes", ["1", "2", "9"])
+def test_sum_of_a_manifest(tmp_path: Path, processes: str) -> None:
+    """The counts of all inputs are added up, in however many processes they are counted."""
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_text(f"same word{number} same")
+    write_manifest(tmp_path, *[{"filepath": f"{number}.txt"} for number in range(5)])
 
-    done = run_program(tmp_path, *ARGUMENTS, "--bundle", "b.tar")
+    done = run_program(tmp_path, *ARGUMENTS, *COUNTS, "--processes", processes)
 
-    assert_refused(done, 3, "no such file in the bundle")
-
-
-@pytest.mark.parametrize("content", [b"text", b"\x1f\x8b\x08\x00"])
-def test_a_bundle_that_is_no_archive_exits_3(tmp_path: Path, content: bytes) -> None:
-    """Only a plain tar archive is a bundle."""
-    (tmp_path / "b.tar").write_bytes(content)
-    write_manifest(tmp_path, {"filepath": "a"})
-
-    assert_refused(run_program(tmp_path, *ARGUMENTS, "--bundle", "b.tar"), 3, "'b.tar'")
+    assert done.returncode == 0, done.stderr
+    assert counts_in((tmp_path / "sum.gz").read_bytes()) == {
+        "same": 10,
+        **{f"word{number}": 1 for number in range(5)},
+    }
+    assert not list(tmp_path.glob(".top-words-*"))
 
 
-@pytest.mark.parametrize(
-    "line", ["text", "[]", "{}", '{"filepath": 1}', '{"filepath": "a", "more": "b"}', "", "\xff"]
-)
-def test_a_wrong_line_exits_3(tmp_path: Path, line: str) -> None:
-    """A line that is no input is named by its number, before any work is done."""
-    good = '{"filepath": "m.jsonl"}'
-    (tmp_path / "m.jsonl").write_text(f"{good}\n{line}\n", encoding="latin-1")
+def test_sum_leaves_out_what_cannot_be_counted(tmp_path: Path) -> None:
+    """The sum is of those inputs that could be read, and the others fail as ever."""
+    (tmp_path / "good").write_text("a b a")
+    write_manifest(tmp_path, {"filepath": "absent"}, {"filepath": "good"})
 
-    assert_refused(run_program(tmp_path, *ARGUMENTS), 3, "'m.jsonl'", "line 2")
-    assert [path.name for path in tmp_path.iterdir()] == ["m.jsonl"]
+    done = run_program(tmp_path, *ARGUMENTS, *COUNTS)
 
-
-def test_two_inputs_never_write_the_same_file(tmp_path: Path) -> None:
-    """Outputs of one name would overwrite each other as blobs, so they are refused."""
-    write_manifest(tmp_path, {"filepath": "x/a"}, {"filepath": "y/a"})
-
-    assert_refused(run_program(tmp_path, *ARGUMENTS), 3, "'a_OUTPUT' is written twice")
+    assert_refused(done, 3, "1 of 2 inputs failed", "'absent'")
+    assert counts_in((tmp_path / "sum.gz").read_bytes()) == {"a": 2, "b": 1}
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("--filepath", "-", "--bundle", "b.tar"),
-        ("--manifest", "m.jsonl", "--output", "out"),
-        ("--manifest", "m.jsonl", "--filepath", "-"),
-        ("--manifest", "m.jsonl", "--processes", "0"),
-    ],
-)
-def test_arguments_that_do_not_go_together_exit_2(
-    tmp_path: Path, arguments: tuple[str, ...]
+def test_sum_of_a_bundle_is_uploaded_beside_its_archive(
+    tmp_path: Path, service: WritableContainer
 ) -> None:
-    """What has no meaning beside a manifest, or without one, is a usage error."""
-    assert_refused(run_program(tmp_path, *arguments, "--numwords", "1"), 2, "--")
+    """The sum is a blob of its own, there before the archive, and not in it."""
+    bundle(tmp_path, {"a.txt": b"a b", "b.txt": b"b"})
+    write_manifest(tmp_path, {"filepath": "a.txt"}, {"filepath": "b.txt"})
+
+    done = run_program(
+        tmp_path,
+        *(*ARGUMENTS, *COUNTS, "--bundle", "b.tar"),
+        environment={"TOP_WORDS_CONTAINER_URL": service.url()},
+    )
+
+    assert done.returncode == 0, done.stderr
+    first, last = service.requests
+    assert "/sum.gz?" in first.target
+    assert counts_in(first.body) == {"a": 1, "b": 2}
+    assert "/m_OUTPUT.tar?" in last.target
+    with tarfile.open(fileobj=io.BytesIO(last.body)) as archive:
+        assert "sum.gz" not in archive.getnames()
+
+
+def test_sum_of_more_words_than_memory_may_hold(tmp_path: Path) -> None:
+    """Words that do not fit into memory are added up on the disk, and nothing stays there."""
+    for number in range(3):
+        words = " ".join(f"w{number * 100_000 + word}" for word in range(300_000))
+        (tmp_path / f"{number}.txt").write_text(words)
+    write_manifest(tmp_path, *[{"filepath": f"{number}.txt"} for number in range(3)])
+
+    done = run_program(tmp_path, *ARGUMENTS, *COUNTS, "--processes", "2")
+
+    assert done.returncode == 0, done.stderr
+    found = counts_in((tmp_path / "sum.gz").read_bytes())
+    assert len(found) == 500_000
+    assert sum(found.values()) == 900_000
+    assert found["w250000"] == 3
+    assert not list(tmp_path.glob(".top-words-*"))

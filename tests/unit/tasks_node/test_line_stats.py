@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).resolve().parents[2] / "tasks_node" / "line_stats.py"
+PROGRAM = Path(__file__).resolve().parents[3] / "tasks_node" / "line_stats.py"
 
 
 def stats(folder: Path, content: bytes, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -30,9 +30,9 @@ def test_lines(tmp_path: Path, content: bytes, expected: tuple[int, int, str, in
     done = stats(tmp_path, content)
 
     assert done.returncode == 0, done.stderr
-    told = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    written = json.loads((tmp_path / "out.json").read_text("utf-8"))
     names = ("bytes", "lines", "longest_line", "longest_line_number")
-    assert tuple(told[name] for name in names) == expected
+    assert tuple(written[name] for name in names) == expected
 
 
 def test_matching_lines(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_matching_lines(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out.json").read_text())["matching"] == {"^on": 2, "o$": 1}
 
 
-def test_what_is_no_text(tmp_path: Path) -> None:
+def test_what_is_not_text(tmp_path: Path) -> None:
     """Bytes that are not UTF-8 are one line on standard error, and no output."""
     done = stats(tmp_path, b"caf\xe9\n")
 
@@ -52,9 +52,9 @@ def test_what_is_no_text(tmp_path: Path) -> None:
     assert not (tmp_path / "out.json").exists()
 
 
-def test_expression_that_is_none(tmp_path: Path) -> None:
-    """An argument that cannot be read is told."""
+def test_what_is_not_an_expression(tmp_path: Path) -> None:
+    """An argument that cannot be read is named on standard error."""
     done = stats(tmp_path, b"", "--matching", "(")
 
     assert done.returncode == 2
-    assert "'(' is no expression" in done.stderr
+    assert "'(' is not a regular expression" in done.stderr

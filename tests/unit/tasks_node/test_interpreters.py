@@ -1,4 +1,4 @@
-"""The node program under every CPython from 3.10 on that this machine has."""
+"""The word counter under every CPython from 3.10 on that this machine has."""
 
 import gzip
 import random
@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.unit.test_node_program import PROGRAM, ROOT
-from tests.unit.test_node_program_words import random_text
+from tests.support.counted_words import random_text
+from tests.support.node_program import PROGRAM, ROOT
 
 RESULTS = ("--numwords", "50", "--output", "out", "--counts", "counts")
 

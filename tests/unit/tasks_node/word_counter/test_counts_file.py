@@ -1,4 +1,4 @@
-"""Counts files of the node program: written, uploaded, merged."""
+"""Counts files: written, uploaded, merged."""
 
 import gzip
 import random
@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_node_program import assert_refused, run_program, words_of
-from tests.unit.test_node_program_upload import BlobService, service
-from tests.unit.test_node_program_words import random_text, reference_count, top_words
-
-__all__ = ["service"]
+from tests.support.blob_servers import WritableContainer
+from tests.support.counted_words import random_text, reference_count
+from tests.support.counts_files import parse
+from tests.support.node_program import assert_refused, run_program, words_of
+from word_counter.output import Targets, write
+from word_counter.tokenizer import DEFINITIONS
+from word_counter.vocabulary import Vocabulary
 
 HEADING = "top_words counts 1 unicode\n"
 
@@ -28,15 +30,8 @@ def counts_file(folder: Path, name: str, text: bytes, *arguments: str) -> Path:
     return folder / name
 
 
-def parse(path: Path) -> list[tuple[str, int]]:
-    """Parse a counts file by the contract."""
-    heading, *lines = gzip.decompress(path.read_bytes()).decode().removesuffix("\n").split("\n")
-    assert f"{heading}\n" == HEADING
-    return [(line.split("\t")[0], int(line.split("\t")[1])) for line in lines]
-
-
 def test_a_counts_file_holds_every_word_in_order(tmp_path: Path) -> None:
-    """All words and counts stand in it, sorted by code point."""
+    """All words and counts are in it, sorted by code point."""
     path = counts_file(tmp_path, "c.gz", "b é a b \U00010400 \uff41 b".encode())
 
     assert parse(path) == [("a", 1), ("b", 3), ("é", 1), ("\uff41", 1), ("\U00010428", 1)]
@@ -114,7 +109,7 @@ def test_counts_by_different_definitions_do_not_merge(tmp_path: Path) -> None:
     ids=range(10),
 )
 def test_bad_counts_exit_3(tmp_path: Path, content: bytes, reason: str) -> None:
-    """What is no counts file, is cut off or is not sorted is refused with its name."""
+    """What is not a counts file, is cut off or is not sorted is refused with its name."""
     (tmp_path / "bad.gz").write_bytes(content)
 
     done = run_program(tmp_path, "--merge", "bad.gz", "--numwords", "1")
@@ -138,7 +133,7 @@ def test_counts_that_cannot_be_written_exit_5(tmp_path: Path) -> None:
     assert_refused(done, 5, "'no/where'", "No such file")
 
 
-def test_counts_are_uploaded_before_the_output(tmp_path: Path, service: BlobService) -> None:
+def test_counts_are_uploaded_before_the_output(tmp_path: Path, service: WritableContainer) -> None:
     """Where the output is, the counts are too."""
     done = run_program(
         tmp_path,
@@ -154,14 +149,14 @@ def test_counts_are_uploaded_before_the_output(tmp_path: Path, service: BlobServ
 
 
 def test_counts_and_output_of_runs_agree(tmp_path: Path) -> None:
-    """What went to runs on disk stands in both files: all of it in one, the most in the other."""
-    words = top_words.Words(tmp_path / "runs", most_weight=2)
+    """What went to runs on disk is in both files: all of it in one, the most in the other."""
+    words = Vocabulary(tmp_path / "runs", most_weight=2)
     for word in "bacbdaecfghi":
         words.add(Counter({word.encode(): 1}))
-    targets = top_words.Targets(tmp_path / "out", tmp_path / "counts.gz")
+    targets = Targets(tmp_path / "out", tmp_path / "counts.gz")
 
-    top_words.write(words, top_words.DEFINITIONS["unicode"], 3, targets)
+    write(words, DEFINITIONS["unicode"], 3, targets)
 
     expected = Counter("bacbdaecfghi")
-    assert parse(targets.counts) == sorted(expected.items())
+    assert parse(tmp_path / "counts.gz") == sorted(expected.items())
     assert words_of(targets.output) == [("a", 2), ("b", 2), ("c", 2)]

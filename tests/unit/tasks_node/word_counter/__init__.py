@@ -1,0 +1,1 @@
+"""The word counter, module by module."""
