@@ -7,9 +7,10 @@ PipelineError
 ├── ServiceError            a service refused a call, or could not be reached
 │   └── BatchTasksRefused   some batch tasks of a collection were not taken
 ├── NotOwned                a resource of our name belongs to another run
-├── RunLost                 this process may not go on with the run
+├── RunLost                 this process must not continue the run
 │   ├── HeartbeatLost       its heartbeat is gone, or could not be written for too long
-│   ├── RunTakenOver        another process lives from the run; nothing of it is deleted
+│   ├── HeartbeatDamaged    its heartbeat cannot be read
+│   ├── RunTakenOver        another process works on the run; nothing of it is deleted
 │   ├── RunIsAlive          the run to resume is at work, or was a moment ago
 │   └── RunIsOver           the run to resume has succeeded
 ├── PoolError
@@ -31,26 +32,13 @@ PipelineError
 
 # ruff: noqa: N818 - the names say what happened, not that it is an error
 
-import re
 from collections.abc import Mapping, Sequence
 
-from prefect_azure_batch.advice import advice
-
-STDERR_LINES = 20
-MOST_NAMES = 10
-SIGNATURE = re.compile(r"(?i)\b(sig=)[^&\s\"'<>]+")
-
-
-def without_sas(text: str) -> str:
-    """Return a text of a service or a node without the signatures of SAS URLs in it.
-
-    Services repeat a URL that they could not use in what they answer.
-    """
-    return SIGNATURE.sub(r"\1***", text)
+from prefect_azure_batch.messages import advice, few, indented
 
 
 class PipelineError(Exception):
-    """The run cannot go on."""
+    """The run cannot continue."""
 
 
 class ConfigurationError(PipelineError):
@@ -112,7 +100,7 @@ class NotOwned(PipelineError):
 
 
 class RunLost(PipelineError):
-    """This process may not go on with the run."""
+    """This process must not continue the run."""
 
 
 class HeartbeatLost(RunLost):
@@ -127,8 +115,21 @@ class HeartbeatLost(RunLost):
         return f"run {run} lost its heartbeat, so it stops here: {reason}"
 
 
+class HeartbeatDamaged(RunLost):
+    """The run's heartbeat cannot be read."""
+
+    def __str__(self) -> str:
+        """Say what it is about, and how to continue."""
+        run = self.args[0]
+        return (
+            f"the heartbeat of run {run} is damaged: nobody can know who works on it; see which "
+            f"flow run does, and if none, delete the blob `heartbeat` in container "
+            f"{run}-application, and try again"
+        )
+
+
 class RunTakenOver(RunLost):
-    """Another process lives from the run."""
+    """Another process works on the run."""
 
     def __init__(self, run: str, flow_run_id: str) -> None:
         super().__init__(run, flow_run_id)
@@ -165,9 +166,9 @@ class RunIsOver(RunLost):
         """Say where the outputs are, and what becomes of the rest."""
         run = self.args[0]
         return (
-            f"run {run} has succeeded, and there is nothing to go on with: its outputs are in the "
+            f"run {run} has succeeded, and there is nothing to resume: its outputs are in the "
             "output folder that it was given; what is left of it on the services is deleted by the "
-            f"janitor (python -m flows.janitor --run {run}); to count again, run without resume"
+            f"janitor (batch-map janitor --run {run}); to count again, run without resume"
         )
 
 
@@ -199,8 +200,8 @@ class StartTaskFailed(PoolError):
         node_id, evidence, stderr = self.args
         return (
             f"the start task failed on node {node_id}: {evidence}; "
-            f"mend pool.start_task_command, or take an image with Python 3 (pool.image_offer)"
-            f"{quoted(stderr)}"
+            f"fix pool.start_task_command, or take an image with Python 3 (pool.image_offer)"
+            f"{indented(stderr)}"
         )
 
 
@@ -261,7 +262,7 @@ class SubmissionTimedOut(BatchTaskError):
         super().__init__(job_id, num_taken, num_planned, timeout_s, reason)
 
     def __str__(self) -> str:
-        """Say how many are in, what the service said last, and how to go on."""
+        """Say how many are in, what the service said last, and how to continue."""
         job_id, num_taken, num_planned, timeout_s, reason = self.args
         return (
             f"job {job_id} has {num_taken} of {num_planned} batch tasks after {timeout_s:g} s "
@@ -278,8 +279,8 @@ class BatchTasksFailed(BatchTaskError):
     def __str__(self) -> str:
         """Show inputs, exit code and last lines of stderr by cause, and where all of them are."""
         num_failed, causes, report = self.args
-        told = [f"{num_failed} batch task(s) failed:", *causes, f"all failures: {report}"]
-        return "\n".join(told)
+        lines = [f"{num_failed} batch task(s) failed:", *causes, f"all failures: {report}"]
+        return "\n".join(lines)
 
 
 class BatchTasksTimedOut(BatchTaskError):
@@ -345,8 +346,8 @@ class OutputUnreadable(PipelineError):
         """Show the line."""
         name, line = self.args
         return (
-            f"line {line!r} of output {name!r} is no word, tab and count: somebody else wrote it; "
-            "run again, with an output_dir of its own"
+            f"line {line!r} of output {name!r} is not a word, a tab and a count: somebody else "
+            "wrote it; run again, with an output_dir of its own"
         )
 
 
@@ -369,23 +370,6 @@ class CleanUpIncomplete(PipelineError):
     def __str__(self) -> str:
         """Name what is left, why, and what to do."""
         return (
-            f"{self.evidence}; a deletion that was started goes on: look again later, and delete "
+            f"{self.evidence}; a deletion that was started continues: look again later, and delete "
             "by hand what stays"
         )
-
-
-def few(names: Sequence[str]) -> str:
-    """Return a list of names for a message: the first ten, and how many more there are."""
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
-
-
-def last_lines(content: bytes) -> str:
-    """Return the end of a text as it is shown in an error."""
-    return "\n".join(content.decode(errors="replace").splitlines()[-STDERR_LINES:])
-
-
-def quoted(stderr: str) -> str:
-    """Return the last lines of stderr for the end of a message, indented; nothing if empty."""
-    lines = without_sas(stderr).rstrip().splitlines()
-    return ":\n" + "\n".join(f"    {line}" for line in lines) if lines else ""

@@ -1,11 +1,9 @@
 """Parameters of the flow as frozen models; Prefect shows them as a form: titles, units, bounds."""
 
-import re
-import shlex
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,15 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Seconds = Annotated[int, Field(ge=1, le=180 * 24 * 3600)]
 # In the order in which people are asked.
 QUESTIONED = ("job", "pool", "containers")
-# Of the word counter alone: a program of one's own is refused beside any of them.
-COUNTING = ("files_per_batch_task", "split_bytes", "total", "delay_s")
-# As they are quoted for bash: the whole command line can have 128 KiB at most.
-MOST_ARGUMENT_BYTES = 8192
-# NUL, and what stands for bytes that are no UTF-8.
-UNSENDABLE = re.compile("[\0\ud800-\udfff]")
-# A file name has 255 bytes at most.
-SUFFIX = re.compile(r"(?=.{2,32}$)(\.[A-Za-z0-9_+-]+)+")
-DEFAULT_NUM_WORDS = 3
 
 
 class Settings(BaseModel):
@@ -31,12 +20,12 @@ class Settings(BaseModel):
 
 
 class Selection(Settings):
-    """Which files of folders and which blobs of prefixes are counted."""
+    """Which files of folders and which blobs of prefixes are worked on."""
 
     include: tuple[str, ...] = Field(
         default=(),
         title="Include",
-        description="Patterns such as `*.txt`; a file must match one. None: every text.",
+        description="Patterns such as `*.txt`; a file must match one. None: every file.",
     )
     exclude: tuple[str, ...] = Field(
         default=(), title="Exclude", description="Patterns; a file that matches one is left out."
@@ -112,7 +101,7 @@ class PoolSettings(Settings):
     allocation_timeout_s: Seconds = Field(
         default=900,
         title="Allocation timeout (s)",
-        description="Seconds until the first node must be ready; the service is told 300 or more.",
+        description="Seconds until the first node must be ready; the service gets 300 or more.",
     )
     start_task_command: str | None = Field(
         default=None,
@@ -139,45 +128,6 @@ class PoolSettings(Settings):
 class JobSettings(Settings):
     """The batch tasks."""
 
-    program: str | None = Field(
-        default=None,
-        title="Your own program",
-        description="Python file that each batch task runs instead of the word counter, as "
-        "`python3 PROGRAM [ARG ...] INPUT OUTPUT`; seen from the working directory.",
-        min_length=1,
-    )
-    program_arguments: tuple[str, ...] = Field(
-        default=(),
-        title="Its arguments",
-        description="Given to it as they are, before INPUT and OUTPUT; no secrets: they are shown.",
-    )
-    output_suffix: str | None = Field(
-        default=None,
-        title="Suffix of its outputs",
-        description="Such as `.json`; without one an output ends as its input does.",
-    )
-    files_per_batch_task: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
-        default=1,
-        title="Files per batch task",
-        description="How many files one batch task counts; auto: many small ones together.",
-    )
-    split_bytes: int | None = Field(
-        default=None,
-        title="Split (bytes)",
-        ge=1024**2,
-        description="Inputs larger than this are counted in parts of this size, side by side.",
-    )
-    total: bool = Field(
-        default=False,
-        title="Total over all inputs",
-        description="Also find the most frequent words of all inputs together.",
-    )
-    delay_s: float = Field(
-        default=0,
-        title="Delay (s)",
-        ge=0,
-        description="Seconds each batch task waits, to simulate work.",
-    )
     max_task_retry_count: int = Field(
         default=1,
         title="Batch task retries",
@@ -235,36 +185,9 @@ class JobSettings(Settings):
         description="Longest time between two looks; they begin close together.",
     )
 
-    @model_validator(mode="after")
-    def _check_program(self) -> Self:
-        if self.program is None:
-            if self.program_arguments or self.output_suffix:
-                raise ValueError("program_arguments and output_suffix are for a program: name one")
-            return self
-        asked = [name for name in COUNTING if getattr(self, name) != _default_of(self, name)]
-        if asked:
-            raise ValueError(
-                f"{' and '.join(asked)}: for the word counter only, not for program {self.program}"
-            )
-        if self.output_suffix is not None and not SUFFIX.fullmatch(self.output_suffix):
-            raise ValueError(
-                f"output_suffix {self.output_suffix!r} is none: write it like .json, "
-                "with letters, digits, _, + and -"
-            )
-        if any(map(UNSENDABLE.search, self.program_arguments)):
-            raise ValueError("program_arguments: no NUL, and nothing but UTF-8, can be given")
-        num_bytes = len(shlex.quote(shlex.join(self.program_arguments)).encode())
-        if num_bytes > MOST_ARGUMENT_BYTES:
-            raise ValueError(
-                f"program_arguments have {num_bytes} bytes, quoted for bash, "
-                f"{MOST_ARGUMENT_BYTES} at most: put them into a file that "
-                "pool.start_task_command brings"
-            )
-        return self
-
 
 class Policy(StrEnum):
-    """When a resource is deleted; a cancelled run counts as none to keep things for.
+    """When a resource is deleted; after a cancellation only `never` keeps it.
 
     Attributes:
         ALWAYS: whatever happened.
@@ -288,12 +211,12 @@ class Outcome(StrEnum):
 
 
 class CleanUpPolicy(Settings):
-    """What is deleted at the end; what `never` keeps, and what a failure leaves, stays `keep_s`."""
+    """What is deleted at the end of a run; whatever is kept is deleted after `keep_s`."""
 
     containers: Policy = Field(
         default=Policy.ON_SUCCESS,
         title="Delete containers",
-        description="They hold inputs, outputs and logs: what a failed run can go on from.",
+        description="They hold inputs, outputs and logs: what a failed run can be resumed from.",
     )
     job: Policy = Field(
         default=Policy.ON_SUCCESS,
@@ -314,7 +237,7 @@ class CleanUpPolicy(Settings):
     heartbeat_limit_s: Seconds = Field(
         default=600,
         title="Heartbeat limit (s)",
-        description="A run whose heartbeat is older counts as dead; it beats ten times as often.",
+        description="A run whose heartbeat is older counts as dead; ten are written in that time.",
     )
     timeout_s: Seconds = Field(
         default=1800,

@@ -1,5 +1,13 @@
-"""What to do about an error code of one of the two services."""
+"""Pieces of messages: lists cut short, last lines of a log, what to do; no SAS signatures."""
 
+import re
+from collections.abc import Sequence
+
+# Of stderr, in errors and reports.
+STDERR_LINES = 20
+LONGEST_LINE = 300
+MOST_NAMES = 10
+SIGNATURE = re.compile(r"(?i)\b(sig=)[^&\s\"'<>]+")
 _ROLE = (
     "give the identity a role on the account (Azure Batch Data Contributor, Storage Blob Data "
     "Contributor); a new role takes some minutes"
@@ -15,9 +23,9 @@ ADVICE = {
     "ActiveJobAndScheduleQuotaReached": "delete or terminate jobs, or ask for a larger quota",
     "AccountCoreQuotaReached": "lower pool.dedicated_nodes or pool.vm_size, or ask for more cores",
     "AccountLowPriorityCoreQuotaReached": "ask for a larger quota of spot cores",
-    "AutoScalingFormulaSyntaxError": "mend pool.autoscale_formula",
+    "AutoScalingFormulaSyntaxError": "fix pool.autoscale_formula",
     "AutoScalingFormulaTooLong": "shorten pool.autoscale_formula",
-    "InvalidAutoScalingSettings": "mend pool.autoscale_formula",
+    "InvalidAutoScalingSettings": "fix pool.autoscale_formula",
     "JobCompleted": "the job has ended: raise job.max_wall_clock_time_s if it ran out of time",
     "AllocationFailed": "try another pool.vm_size or region, or later",
     "AllocationTimedout": "raise pool.allocation_timeout_s, or try another pool.vm_size",
@@ -29,3 +37,29 @@ ADVICE = {
 def advice(code: str | None) -> str:
     """Return what to do about an error code of a service, as the end of a sentence."""
     return f"; {ADVICE[code]}" if code in ADVICE else ""
+
+
+def without_sas(text: str) -> str:
+    """Return a text of a service or a node without the signatures of SAS URLs in it.
+
+    Services repeat a URL that they could not use in what they answer.
+    """
+    return SIGNATURE.sub(r"\1***", text)
+
+
+def few(names: Sequence[str], most: int = MOST_NAMES) -> str:
+    """Return a list of names for people: the first ones, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def last_lines(content: bytes, num_lines: int = STDERR_LINES) -> str:
+    """Return the end of a log for people, without signatures and with long lines cut."""
+    lines = content.decode(errors="replace").rstrip().splitlines()[-num_lines:]
+    return without_sas("\n".join(line[:LONGEST_LINE] for line in lines))
+
+
+def indented(lines: str) -> str:
+    """Return the last lines of a log for the end of a message; nothing if there are none."""
+    shown = without_sas(lines).rstrip().splitlines()
+    return ":\n" + "\n".join(f"    {line}" for line in shown) if shown else ""
