@@ -1,33 +1,47 @@
-"""What comes back of a bundle: an archive of outputs and exit records, one file per good input."""
+"""Bundles: many inputs in one archive there, their outputs and exit records in one back."""
 
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from shutil import copyfileobj
 from typing import IO
 
-from prefect_azure_batch.errors import OutputDamaged, without_sas
-from prefect_azure_batch.model.tasks import output_name_of
+from flows.word_count.packing import archive_of, manifest_of
+from prefect_azure_batch import (
+    ExitRecord,
+    InputFile,
+    Level,
+    OutputDamaged,
+    Run,
+    Upload,
+    output_name_of,
+    upload_of,
+    without_sas,
+)
 
 # A record has some hundred bytes; a bundle, some thousand inputs at most.
 MOST_RECORD_BYTES = 64 * 1024**2
 
 
-@dataclass(frozen=True, slots=True)
-class ExitRecord:
-    """How one input of a bundle ended.
+def uploads_of(run: Run, inputs: Iterable[InputFile], level: Level) -> list[Upload]:
+    """Return what the batch tasks read that is on this machine: bundles, lists, other inputs."""
+    files = {source.name: source for source in inputs if source.path}
+    uploads = []
+    for planned in level:
+        places = {file.blob for file in planned.files}
+        if (place := manifest_of(run, planned.id)) in places:
+            text = manifest(planned.inputs)
+            uploads.append(Upload(place, text, len(text)))
+        if (place := archive_of(run, planned.id)) in places:
+            sources = tuple(files.pop(name) for name in planned.inputs)
+            uploads.append(Upload(place, sources, sum(source.size for source in sources)))
+    return [*uploads, *(upload_of(run, source) for source in files.values())]
 
-    Attributes:
-        name: the input's.
-        exit_code: as the node program's for this input alone.
-        reason: why it failed, without signatures; empty after a success.
-    """
 
-    name: str
-    exit_code: int
-    reason: str
+def manifest(names: Iterable[str]) -> bytes:
+    """Return the list of a bundle's inputs, as the node program reads it."""
+    return "".join(f"{json.dumps({'filepath': name})}\n" for name in names).encode()
 
 
 def unpack(archive: Path, inputs: Sequence[str], folder: Path) -> list[ExitRecord]:
@@ -37,7 +51,7 @@ def unpack(archive: Path, inputs: Sequence[str], folder: Path) -> list[ExitRecor
         How each input ended, in their order; those that succeeded have their file.
 
     Raises:
-        OutputDamaged: it is no archive, or a record or an output is not there.
+        OutputDamaged: it is not an archive, or a record or an output is not there.
     """
     expected = {output_name_of(name): folder / output_name_of(name) for name in inputs}
     for path in expected.values():
@@ -68,7 +82,7 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
 def _stream(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     stream = tar.extractfile(member)
     if stream is None:
-        raise OutputDamaged(f"{member.name!r} in the archive is no file")
+        raise OutputDamaged(f"{member.name!r} in the archive is not a file")
     return stream
 
 
@@ -81,8 +95,8 @@ def _records(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[ExitReco
             reason = without_sas(str(fields["reason"]))
             yield ExitRecord(str(fields["filepath"]), int(fields["exit_code"]), reason)
         except (ValueError, TypeError, KeyError) as error:
-            told = without_sas(repr(line[:200]))
-            raise OutputDamaged(f"{told} in the archive is no exit record") from error
+            shown = without_sas(repr(line[:200]))
+            raise OutputDamaged(f"{shown} in the archive is not an exit record") from error
 
 
 def _checked(

@@ -8,19 +8,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from prefect_azure_batch.model.run import Run
-from prefect_azure_batch.model.tasks import (
-    TOTAL_NAME,
-    BlobPlace,
-    NodeFile,
-    PlannedTask,
-    output_name_of,
-)
+from flows.word_count.result import TOTAL_NAME
+from prefect_azure_batch import BlobPlace, NodeFile, PlannedTask, Run, output_name_of
 
 # Each counts file is a URL of half a kilobyte in a request, and a tenth of a second of merging.
 FAN_IN = 100
-
-Level = list[PlannedTask]
 
 
 def counts_of(batch_task_id: str) -> str:
@@ -30,7 +22,7 @@ def counts_of(batch_task_id: str) -> str:
 
 def plan_levels(
     run: Run, planned: Sequence[PlannedTask], num_words: int, *, wants_total: bool
-) -> list[Level]:
+) -> list[list[PlannedTask]]:
     """Plan all levels: the batch tasks that read the inputs, then those that add up counts.
 
     Args:
@@ -44,7 +36,7 @@ def plan_levels(
     """
     parts: defaultdict[str, list[PlannedTask]] = defaultdict(list)
     for item in planned:
-        if item.url_of:
+        if item.read_urls:
             parts[item.inputs[0]].append(item)
     trees = [
         _tree(run, items, f"{_stem(items[0])}-merge", output_name_of(name), num_words)
@@ -62,9 +54,9 @@ def _stem(part: PlannedTask) -> str:
 
 def _tree(
     run: Run, leaves: Sequence[PlannedTask], prefix: str, result: str, num_words: int
-) -> list[Level]:
+) -> list[list[PlannedTask]]:
     """Plan the levels that add up the counts of some batch tasks; the last is one batch task."""
-    levels: list[Level] = []
+    levels: list[list[PlannedTask]] = []
     below = leaves
     while not levels or len(below) > 1:
         groups = [below[start : start + FAN_IN] for start in range(0, len(below), FAN_IN)]
@@ -94,4 +86,5 @@ def _reducer(
         files=tuple(NodeFile(BlobPlace(run.output_container, name), name) for name in counts),
         outputs=(*own, output),
         results=(result,) if result else (),
+        kind="that add up counts",
     )

@@ -1,23 +1,13 @@
-"""Reading what the word counter writes; only the most frequent words are held.
-
-Of a program of the user's own nothing is read, only listed.
-"""
+"""Reading what the word counter writes; only the most frequent words are held."""
 
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from prefect_azure_batch.errors import OutputUnreadable
-from prefect_azure_batch.model.tasks import (
-    TOTAL_NAME,
-    InputFile,
-    Output,
-    PlannedTask,
-    Result,
-    WordCounts,
-)
+from flows.word_count.result import TOTAL_NAME, Result, WordCounts
+from prefect_azure_batch import InputFile, OutputUnreadable, output_name_of
 
 
 def read_result(folder: Path, inputs: Sequence[InputFile], *, has_total: bool) -> Result:
@@ -31,21 +21,8 @@ def read_result(folder: Path, inputs: Sequence[InputFile], *, has_total: bool) -
     Raises:
         OutputUnreadable: an output is not in the node program's format.
     """
-    words = {source.name: read_words(folder / source.output_name) for source in inputs}
+    words = {source.name: read_words(folder / output_name_of(source.name)) for source in inputs}
     return Result(words, read_words(folder / TOTAL_NAME) if has_total else None)
-
-
-def list_outputs(folder: Path, planned: Iterable[PlannedTask]) -> Result:
-    """Return the output of each input, where a program of the user's own has run.
-
-    Args:
-        folder: where the outputs are.
-        planned: the batch tasks, one for each input.
-    """
-    paths = {item.inputs[0]: folder / item.results[0] for item in planned}
-    return Result(
-        {}, outputs={name: Output(str(path), path.stat().st_size) for name, path in paths.items()}
-    )
 
 
 def read_words(path: Path) -> WordCounts:

@@ -10,9 +10,17 @@ from itertools import groupby
 from math import ceil
 
 from flows.word_count.merging import counts_of
-from prefect_azure_batch.model.run import Run
-from prefect_azure_batch.model.tasks import BlobPlace, InputFile, NodeFile, PlannedTask
-from prefect_azure_batch.settings import JobSettings, PoolSettings
+from flows.word_count.settings import CountSettings
+from prefect_azure_batch import (
+    BlobPlace,
+    InputFile,
+    NodeFile,
+    PlannedTask,
+    PoolSettings,
+    Run,
+    output_name_of,
+    place_of,
+)
 
 # Some seconds of counting on one core: little is lost with a node, and little is spent on each
 # batch task's own second.
@@ -23,6 +31,8 @@ FILES_IN_A_BUNDLE = 1024
 BLOBS_IN_A_BUNDLE = 50
 # From here on the node program counts one file in several processes; in a bundle it would not.
 BIG_FILE_BYTES = 4 * 1024**2
+# What the program reads a byte range from.
+INPUT_URL_VARIABLE = "TOP_WORDS_INPUT_URL"
 
 DEFAULT_POOL = PoolSettings()
 
@@ -31,7 +41,7 @@ def plan_batch_tasks(
     run: Run,
     inputs: Sequence[InputFile],
     num_words: int,
-    settings: JobSettings,
+    settings: CountSettings,
     pool: PoolSettings = DEFAULT_POOL,
 ) -> list[PlannedTask]:
     """Plan the batch tasks that read the inputs.
@@ -68,12 +78,12 @@ def _num_nodes(pool: PoolSettings) -> int:
     return max(1, pool.dedicated_nodes + pool.spot_nodes)
 
 
-def is_split(source: InputFile, settings: JobSettings) -> bool:
+def is_split(source: InputFile, settings: CountSettings) -> bool:
     """Tell whether an input is counted in parts; a compressed one cannot be."""
     return is_too_large(source, settings) and not source.is_gzip
 
 
-def is_too_large(source: InputFile, settings: JobSettings) -> bool:
+def is_too_large(source: InputFile, settings: CountSettings) -> bool:
     """Tell whether an input is larger than one part may be."""
     return settings.split_bytes is not None and source.size > settings.split_bytes
 
@@ -88,16 +98,11 @@ def manifest_of(run: Run, batch_task_id: str) -> BlobPlace:
     return BlobPlace(run.input_container, f"bundles/{batch_task_id}.jsonl")
 
 
-def place_of(run: Run, source: InputFile) -> BlobPlace:
-    """Return where nodes read an input that is in no archive."""
-    return source.blob or BlobPlace(run.input_container, source.name)
-
-
 Numbered = tuple[int, InputFile]
 
 
 def _groups(
-    inputs: Sequence[InputFile], settings: JobSettings, num_slots: int
+    inputs: Sequence[InputFile], settings: CountSettings, num_slots: int
 ) -> list[list[Numbered]]:
     """Return the inputs of each batch task, in the order of their first ones."""
     numbered = list(enumerate(inputs))
@@ -114,7 +119,7 @@ def _groups(
     return sorted(groups)
 
 
-def _is_alone(source: InputFile, settings: JobSettings) -> bool:
+def _is_alone(source: InputFile, settings: CountSettings) -> bool:
     is_automatic = settings.files_per_batch_task == "auto"
     return is_split(source, settings) or (is_automatic and source.size >= BIG_FILE_BYTES)
 
@@ -132,20 +137,20 @@ def _balanced(items: Sequence[Numbered], num_slots: int, most: int) -> Iterable[
     return [list(group) for _, group in groupby(items, lambda item: bundle_of[item[0]])]
 
 
-def _one(run: Run, batch_task_id: str, source: InputFile, settings: JobSettings) -> PlannedTask:
+def _one(run: Run, batch_task_id: str, source: InputFile, settings: CountSettings) -> PlannedTask:
     counts = (counts_of(batch_task_id),) if settings.total else ()
     return PlannedTask(
         id=batch_task_id,
         inputs=(source.name,),
         arguments=(f"--filepath={source.name}", *_counts_arguments(counts)),
         files=(NodeFile(place_of(run, source), source.name),),
-        outputs=(source.output_name, *counts),
-        results=(source.output_name,),
+        outputs=(output_name_of(source.name), *counts),
+        results=(output_name_of(source.name),),
     )
 
 
 def _parts(
-    run: Run, batch_task_id: str, source: InputFile, settings: JobSettings
+    run: Run, batch_task_id: str, source: InputFile, settings: CountSettings
 ) -> Iterable[PlannedTask]:
     """Plan the parts of an input: of nearly equal size, none larger than asked for."""
     num_parts = ceil(source.size / (settings.split_bytes or source.size))
@@ -162,12 +167,13 @@ def _parts(
             files=(),
             outputs=(*counts, output),
             results=(),
-            url_of=place_of(run, source),
+            kind="for parts of files",
+            read_urls=((INPUT_URL_VARIABLE, place_of(run, source)),),
         )
 
 
 def _bundle(
-    run: Run, batch_task_id: str, sources: Sequence[InputFile], settings: JobSettings
+    run: Run, batch_task_id: str, sources: Sequence[InputFile], settings: CountSettings
 ) -> PlannedTask:
     """Plan one batch task for many inputs: in an archive, or where they are already."""
     counts = (counts_of(batch_task_id),) if settings.total else ()
@@ -181,7 +187,7 @@ def _bundle(
         results = [f"{batch_task_id}_OUTPUT.tar"]
     else:
         files += [NodeFile(place_of(run, source), source.name) for source in sources]
-        results = [source.output_name for source in sources]
+        results = [output_name_of(source.name) for source in sources]
     return PlannedTask(
         id=batch_task_id,
         inputs=tuple(source.name for source in sources),
@@ -189,7 +195,8 @@ def _bundle(
         files=tuple(files),
         outputs=(*results, *counts),
         results=tuple(results),
-        is_bundle=is_archive,
+        kind="for many files each",
+        unpacks_to=tuple(output_name_of(source.name) for source in sources) if is_archive else (),
     )
 
 
@@ -198,7 +205,7 @@ def _counts_arguments(counts: Sequence[str]) -> list[str]:
 
 
 def _common_arguments(
-    num_tasks: int, num_words: int, settings: JobSettings, pool: PoolSettings
+    num_tasks: int, num_words: int, settings: CountSettings, pool: PoolSettings
 ) -> list[str]:
     arguments = ["--numwords", str(num_words)]
     arguments += ["--delay", f"{settings.delay_s:g}"] if settings.delay_s else []

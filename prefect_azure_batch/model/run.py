@@ -1,5 +1,6 @@
 """What a run's resources are called and marked with; pure, so that anything can be found again."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -84,7 +85,7 @@ class Run(Settings):
             "delete_after": self.delete_after.isoformat(timespec="seconds"),
         }
 
-    def owns(self, metadata: dict[str, str]) -> bool:
+    def owns(self, metadata: Mapping[str, str]) -> bool:
         """Tell whether a resource with these marks is this run's."""
         marks = ("created_by", "flow_run_id")
         return all(metadata.get(mark) == self.metadata[mark] for mark in marks)
@@ -117,7 +118,7 @@ def new_run(
         attempt: the number of its pool and job.
         job: the longest time of the job.
         clean_up: the longest times of the clean-up, and of what is kept.
-        num_bytes: to be uploaded; the slowest line that is reckoned with sets the time for it.
+        num_bytes: to be uploaded; the time for it is that of a slow line.
     """
     started = datetime.now(UTC)
     upload_s = num_bytes / SLOWEST_UPLOAD_BYTES_PER_S

@@ -1,14 +1,13 @@
 """What is to be done, as data: inputs, and the batch tasks made of them; it holds no secret."""
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
-WordCounts = list[tuple[str, int]]
-"""Words and how often each occurs, the most frequent first."""
+from prefect_azure_batch.model.run import Run
 
-TOTAL_NAME = "all-inputs.txt"
-"""Output of the total over all inputs; no output of an input can have this name."""
+GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class BlobPlace:
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A text to count, on this machine or in Blob Storage already.
+    """A file to work on, on this machine or in Blob Storage already.
 
     Attributes:
         name: its name for people, as blob and on the node; distinct, letter case aside.
@@ -44,21 +43,20 @@ class InputFile:
     is_gzip: bool = False
     version: str = ""
 
-    @property
-    def output_name(self) -> str:
-        """The file that the node program makes of it."""
-        return output_name_of(self.name)
+
+def is_gzip(head: bytes) -> bool:
+    """Tell whether a file that begins so is compressed."""
+    return head.startswith(GZIP)
 
 
-def output_name_of(input_name: str) -> str:
-    """Return the file that the node program makes of an input."""
-    stem, extension = os.path.splitext(input_name)  # noqa: PTH122 - as the node program cuts
-    return f"{stem}_OUTPUT{extension}"
+def place_of(run: Run, source: InputFile) -> BlobPlace:
+    """Return where nodes read an input that is in no archive."""
+    return source.blob or BlobPlace(run.input_container, source.name)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFile:
-    """A blob that the service puts into a batch task's working directory.
+    """A blob that the service puts into the working directory of a task.
 
     Attributes:
         blob: which one.
@@ -70,18 +68,33 @@ class NodeFile:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeOutput:
+    """A file that the service uploads after a batch task that succeeded.
+
+    Attributes:
+        file_path: its place in the working directory.
+        name: the blob of the output container that it becomes.
+    """
+
+    file_path: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedTask:
     """A batch task before it is sent: what it reads, runs and leaves.
 
     Attributes:
         id: the batch task's id, distinct within the job.
         inputs: names of the inputs that it works on, for people.
-        arguments: of the node program.
+        arguments: what its command is made with.
         files: what it finds in its working directory.
         outputs: blobs of the output container that are there after a success.
-        results: those of the outputs that are downloaded: all but what only reducers read.
-        is_bundle: whether its one result is an archive of results and exit records.
-        url_of: the blob whose read URL stands in `TOP_WORDS_INPUT_URL`, for byte ranges.
+        results: those of the outputs that are downloaded.
+        kind: what it is for, as the plan counts it.
+        unpacks_to: files that its one result, an archive, holds; empty if it is not an archive.
+        read_urls: environment variables that hold the read-only SAS URL of a blob.
+        uploads: outputs that the service uploads; the others are uploaded by the program itself.
     """
 
     id: str
@@ -90,90 +103,43 @@ class PlannedTask:
     files: tuple[NodeFile, ...]
     outputs: tuple[str, ...]
     results: tuple[str, ...]
-    is_bundle: bool = False
-    url_of: BlobPlace | None = None
+    kind: str = "for one file each"
+    unpacks_to: tuple[str, ...] = ()
+    read_urls: tuple[tuple[str, BlobPlace], ...] = ()
+    uploads: tuple[NodeOutput, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a batch task ended.
+Level = Sequence[PlannedTask]
+"""Batch tasks that can run side by side; they read what the levels before them have left."""
 
-    Attributes:
-        batch_task_id: which one.
-        succeeded: what the service calls its result, and an exit code of 0.
-        exit_code: of the last try; None if the program never ran.
-        category: the failure's, lower case: `usererror`, `servererror`; empty after a success.
-        code: the failure's, such as `FailureExitCode`; empty after a success.
-        message: the failure's, without signatures; empty after a success.
-        node_id: where it ran last, empty if nowhere.
-        num_retries: how often Batch ran the node program again after it failed.
-        num_requeues: how often Batch ran it again because its node was lost.
-        run_time_s: seconds from the start to the end of the last try.
-    """
 
-    batch_task_id: str
-    succeeded: bool
-    exit_code: int | None = None
-    category: str = ""
-    code: str = ""
-    message: str = ""
-    node_id: str = ""
-    num_retries: int = 0
-    num_requeues: int = 0
-    run_time_s: float = 0.0
+class FileOnDisk(Protocol):
+    """A file of this machine, and its name in an archive."""
 
     @property
-    def reason(self) -> str:
-        """Code and message of the failure, empty after a success."""
-        return ": ".join(filter(None, (self.code, self.message)))
+    def name(self) -> str:
+        """Its name in the archive."""
+
+    @property
+    def path(self) -> str | None:
+        """Where it is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A batch task that failed, or inputs of a bundle that did.
+class Upload:
+    """A blob to be written.
 
     Attributes:
-        inputs: what has no result for it.
-        ending: how the batch task ended; for an input of a bundle, its own exit code and reason.
-        last_line: of stderr, without signatures; empty if there is none.
+        place: where to.
+        content: a file, bytes, or the files of this machine that are put into an archive.
+        size: bytes, an archive's headers left out.
     """
 
-    inputs: tuple[str, ...]
-    ending: Ending
-    last_line: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What a program of the user's own made of an input.
-
-    Attributes:
-        path: where it is on this machine.
-        size: bytes.
-    """
-
-    path: str
+    place: BlobPlace
+    content: Path | bytes | tuple[FileOnDisk, ...]
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run found.
-
-    Attributes:
-        words: by the input's name, in the order of the inputs; empty if only a plan was asked for,
-            or a program of the user's own was run.
-        total: of all inputs together; None unless it was asked for.
-        outputs: of a program of the user's own, by the input's name, in the order of the inputs.
-        plan: if only a plan was asked for: what a run would create, by title.
-    """
-
-    words: dict[str, WordCounts]
-    total: WordCounts | None = None
-    outputs: Mapping[str, Output] = field(default_factory=dict)
-    plan: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def num_inputs(self) -> int:
-        """How many inputs it is of."""
-        return len(self.words) + len(self.outputs)
+def upload_of(run: Run, source: InputFile) -> Upload:
+    """Return the upload of an input of this machine as it is."""
+    return Upload(place_of(run, source), Path(str(source.path)), source.size)

@@ -1,0 +1,163 @@
+"""The workload: the most frequent words of each input, and if asked for those of all together."""
+
+import hashlib
+import re
+import shlex
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from flows.word_count import bundles, program
+from flows.word_count.merging import plan_levels
+from flows.word_count.output_files import read_result
+from flows.word_count.packing import is_split, is_too_large, plan_batch_tasks
+from flows.word_count.result import Result
+from flows.word_count.settings import DEFAULT_NUM_WORDS, CountSettings
+from prefect_azure_batch import (
+    ExitRecord,
+    InputFile,
+    Level,
+    PlannedTask,
+    PoolSettings,
+    Run,
+    Upload,
+    Workload,
+    is_gzip,
+)
+
+# Reading the beginning of every blob would be a call for each.
+NUM_SAMPLES = 8
+MOST_DECOMPRESSED = 8192
+# What batch tasks leave for others bears these names, or is made of them.
+RESERVED = re.compile(
+    r"(?i)bundle\d+\.(tar|jsonl)|topntask\d+-(part\d+|merge\d+-\d+)\.txt|total-\d+-\d+\.txt"
+)
+# They change how long the counting takes, not what comes of it.
+WITHOUT_EFFECT = frozenset({"--delay", "--slots"})
+
+
+@dataclass(frozen=True)
+class WordCount(Workload[Result]):
+    """Counting words with the program in `tasks_node/`.
+
+    Attributes:
+        num_words: how many words each output has, at least 1.
+        settings: how inputs are packed or split, whether they are added up, and the delay.
+    """
+
+    name: ClassVar[str] = "top-words"
+    # The program itself uploads what it writes.
+    output_url_variable: ClassVar[str | None] = "TOP_WORDS_CONTAINER_URL"
+    input_kind: ClassVar[str] = "text file"
+
+    num_words: int = DEFAULT_NUM_WORDS
+    settings: CountSettings = field(default_factory=CountSettings)
+
+    def check(self) -> None:
+        """Compile the program, and check its accelerators."""
+        program.check_program()
+
+    def refusal(self, head: bytes) -> str:
+        """Refuse what is not text, compressed or not."""
+        if not _is_binary(head):
+            return ""
+        return (
+            "is binary (it holds NUL bytes): give UTF-8 text, plain or in gzip; "
+            "UTF-16 must be converted"
+        )
+
+    def blobs_to_examine(self, blobs: Sequence[InputFile]) -> Sequence[InputFile]:
+        """Return a few of the blobs, and all that would be split: gzip cannot be."""
+        distance = max(1, len(blobs) // NUM_SAMPLES)
+        return [
+            source
+            for number, source in enumerate(blobs)
+            if number % distance == 0 or is_too_large(source, self.settings)
+        ]
+
+    def is_reserved(self, name: str) -> bool:
+        """Tell whether a batch task leaves something of this name for others."""
+        return RESERVED.fullmatch(name) is not None
+
+    def node_files(self, run: Run) -> Sequence[Upload]:
+        """Return the program as one archive."""
+        return [program.program_upload(run)]
+
+    def set_up(self, folder: str) -> Sequence[str]:
+        """Return the commands that unpack the program beside its place; it appears there whole."""
+        place = f"{folder}/{program.FOLDER}"
+        return [
+            f"if [ ! -d {place} ]",
+            f"then new=$(mktemp -d {folder}/.new-XXXXXX)",
+            f'tar -xf {program.ARCHIVE} -C "$new"',
+            f'mv -- "$new" {place}',
+            # Where another was faster, mv has put this one into it.
+            f'rm -rf -- {place}/"${{new##*/}}"',
+            "fi",
+        ]
+
+    def plan(self, run: Run, inputs: Sequence[InputFile], pool: PoolSettings) -> Sequence[Level]:
+        """Plan the batch tasks that count, then those that add up what others counted."""
+        planned = plan_batch_tasks(run, inputs, self.num_words, self.settings, pool)
+        return plan_levels(run, planned, self.num_words, wants_total=self.settings.total)
+
+    def plan_rows(self, inputs: Sequence[InputFile]) -> Mapping[str, str]:
+        """Return which inputs are larger than a part may be, and cannot be split."""
+        names = [
+            source.name
+            for source in inputs
+            if is_too_large(source, self.settings) and not is_split(source, self.settings)
+        ]
+        if not names:
+            return {}
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        return {"counted whole": f"{names[0]}{more}, cannot be split: compressed"}
+
+    def uploads(self, run: Run, inputs: Sequence[InputFile], level: Level) -> Sequence[Upload]:
+        """Return the archives and lists of bundles, and each other input as it is."""
+        return bundles.uploads_of(run, inputs, level)
+
+    def commands(self, planned: PlannedTask, folder: str) -> Sequence[str]:
+        """Return the program's command."""
+        path = f"{folder}/{program.FOLDER}/{program.SCRIPT}"
+        return [f"python3 {path} {shlex.join(planned.arguments)}"]
+
+    def trusts(self, size: int, md5: bytes) -> bool:
+        """Tell whether the program has sent an output whole.
+
+        It is never empty and has an MD5, which the program sends with each of its files, and the
+        service compares.
+        """
+        return bool(size and md5)
+
+    def unpack(self, planned: PlannedTask, archive: Path, folder: Path) -> Sequence[ExitRecord]:
+        """Write the outputs of a bundle into the folder."""
+        return bundles.unpack(archive, planned.inputs, folder)
+
+    def result(self, folder: Path, inputs: Sequence[InputFile], levels: Sequence[Level]) -> Result:  # noqa: ARG002 - each input has an output of its name
+        """Return the words of each input, and the total if it was asked for."""
+        return read_result(folder, inputs, has_total=self.settings.total)
+
+    def fingerprint(self, levels: Sequence[Level]) -> bytes:
+        """Return a digest of the program and of the arguments that change what it finds."""
+        digest = hashlib.sha256(program.program_digest())
+        for planned in (planned for level in levels for planned in level):
+            digest.update(repr(list(_effective(planned.arguments))).encode())
+        return digest.digest()
+
+
+def _effective(arguments: Sequence[str]) -> Iterable[str]:
+    for previous, argument in zip(("", *arguments), arguments, strict=False):
+        if argument not in WITHOUT_EFFECT and previous not in WITHOUT_EFFECT:
+            yield argument
+
+
+def _is_binary(head: bytes) -> bool:
+    if is_gzip(head):
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, MOST_DECOMPRESSED)
+        except zlib.error:
+            return True
+    return b"\0" in head
