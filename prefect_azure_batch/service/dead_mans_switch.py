@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.settings import PoolSettings
 
-# Until then the nodes come and the batch tasks are sent, beside the time that nodes may take.
+# For sending the batch tasks, after the time that nodes may take to come.
 SENDING = timedelta(minutes=15)
 NO_NODES = "$TargetDedicatedNodes = 0;\n$TargetLowPriorityNodes = 0;"
 """A formula for a pool that nobody works on."""
 _KNOWN = "known = $PendingTasks.GetSamplePercent(TimeInterval_Minute * 5);\n"
 
 
-def guarded(settings: PoolSettings, run: Run, created: datetime) -> PoolSettings:
+def with_switch(settings: PoolSettings, run: Run, created: datetime) -> PoolSettings:
     """Return the settings of a pool with the switch, if it is wanted; else as they are.
 
     Args:

@@ -71,7 +71,7 @@ def _terms(blobs: BlobServiceClient, run: Run) -> dict[str, Any]:
         "account_name": str(blobs.account_name),
         "start": datetime.now(UTC) - CLOCK_SKEW,
         "expiry": expiry,
-        # An http endpoint is one of this machine (blocks/checks.py); elsewhere a SAS needs https.
+        # An http endpoint is one of this machine (checks.py); elsewhere a SAS needs https.
         "protocol": "https" if blobs.url.startswith("https:") else "https,http",
     }
 

@@ -1,9 +1,9 @@
 """Builders of what is sent to the services, from settings; pure: no calls, no clock."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from pathlib import PurePath
+from typing import Any
 
 from azure.batch.models import (
     AutoUserScope,
@@ -32,19 +32,16 @@ from azure.batch.models import (
 )
 
 from prefect_azure_batch.model.run import Run
-from prefect_azure_batch.model.tasks import BlobPlace, NodeFile, PlannedTask
+from prefect_azure_batch.model.tasks import BlobPlace, NodeFile, NodeOutput, PlannedTask
+from prefect_azure_batch.model.workload import Workload
 from prefect_azure_batch.settings import JobSettings, PoolSettings, minutes_at_least
-from prefect_azure_batch.workloads.own_program import UPLOADED, program_commands
 
 UrlOf = Callable[[BlobPlace], str]
 """Gives the read-only SAS URL of a blob."""
 
-WORD_COUNTER = PurePath("top_words.py")
-CONTAINER_URL_VARIABLE = "TOP_WORDS_CONTAINER_URL"
-INPUT_URL_VARIABLE = "TOP_WORDS_INPUT_URL"
 SHARED_FOLDER = '"$AZ_BATCH_NODE_SHARED_DIR"'
 SHORTEST_RESIZE_MIN = 5
-# The shortest that the service takes: a run is over before a longer one has answered its load.
+# The shortest that the service takes: with a longer one many runs would end before it acts.
 AUTOSCALE_INTERVAL = timedelta(minutes=5)
 
 
@@ -58,29 +55,12 @@ def shell_command(commands: Sequence[str]) -> str:
     return f"/bin/bash -c {shlex.quote(script)}"
 
 
-def program_folder(run: Run) -> str:
-    """Return the folder that holds the node program on the run's nodes, quoted for bash.
+def node_folder(run: Run) -> str:
+    """Return the folder with the workload's files on the run's nodes, quoted for bash.
 
     Nodes of an existing pool may serve several runs at once: there each job has its own.
     """
     return f"{SHARED_FOLDER}/{run.job_id}" if run.existing_pool_id else SHARED_FOLDER
-
-
-def node_command(program: PurePath, arguments: Sequence[str], folder: str) -> str:
-    """Return the command line of the word counter; arguments are data in it, never code.
-
-    Args:
-        program: the word counter.
-        arguments: its arguments.
-        folder: where the start task or the job's preparation has put it, quoted for bash.
-    """
-    path = f"{folder}/{shlex.quote(compiled_name(program.name))}"
-    return shell_command([f"python3 {path} {shlex.join(arguments)}"])
-
-
-def compiled_name(name: str) -> str:
-    """Return the file that a node has made of a Python program."""
-    return f"{PurePath(name).stem}.pyc"
 
 
 def metadata(run: Run) -> list[BatchMetadataItem]:
@@ -88,52 +68,36 @@ def metadata(run: Run) -> list[BatchMetadataItem]:
     return [BatchMetadataItem(name=name, value=value) for name, value in run.metadata.items()]
 
 
+def marks(items: Iterable[BatchMetadataItem] | None) -> dict[str, str]:
+    """Return the marks that a pool or job bears."""
+    return {item.name: item.value for item in items or ()}
+
+
 def start_task(
-    programs: Sequence[NodeFile], read_url: UrlOf, settings: PoolSettings, *, is_own: bool = False
+    run: Run, workload: Workload[Any], settings: PoolSettings, read_url: UrlOf
 ) -> BatchStartTask:
-    """Build the start task: it copies the node program to the node's shared folder.
+    """Build the start task: it puts the workload's files into the node's shared folder.
 
     Args:
-        programs: the node program and what must lie beside it; names are kept.
-        read_url: gives the read-only SAS URL of a blob.
+        run: whose application container has the files.
+        workload: what the nodes need.
         settings: the extra command and the number of retries.
-        is_own: whether the program is the user's own.
+        read_url: gives the read-only SAS URL of a blob.
     """
     extra = [settings.start_task_command] if settings.start_task_command else []
     return BatchStartTask(
-        command_line=shell_command(
-            [*install_commands(programs, SHARED_FOLDER, is_own=is_own), *extra]
-        ),
-        resource_files=_resource_files(programs, read_url),
+        command_line=shell_command([*workload.set_up(SHARED_FOLDER), *extra]),
+        resource_files=_resource_files(node_files(run, workload), read_url),
         user_identity=_plain_user(),
         max_task_retry_count=settings.start_task_retries,
         wait_for_success=True,
     )
 
 
-def install_commands(
-    programs: Sequence[NodeFile], folder: str, *, is_own: bool = False
-) -> list[str]:
-    """Return the commands that put a node program in place.
-
-    The word counter is compiled once for all batch tasks: Python keeps no compiled form of a
-    script that it runs, and would compile it in each of them. A program of the user's own is run
-    as it is, under the name that it has.
-
-    Args:
-        programs: the node program, in Python, and what must lie beside it.
-        folder: where to, quoted for bash.
-        is_own: whether the program is the user's own.
-    """
-    names = [program.file_path for program in programs]
-    copies = f"cp -p -- {shlex.join(names)} {folder}/"
-    if is_own:
-        return [copies]
-    return [
-        copies,
-        f"python3 -m py_compile {shlex.quote(f'./{names[0]}')}",
-        f"cp -- __pycache__/*.pyc {folder}/{shlex.quote(compiled_name(names[0]))}",
-    ]
+def node_files(run: Run, workload: Workload[Any]) -> list[NodeFile]:
+    """Return what every node gets, as it lies in the working directory of the set-up."""
+    places = (upload.place for upload in workload.node_files(run))
+    return [NodeFile(place, place.name) for place in places]
 
 
 def _resource_files(files: Sequence[NodeFile], read_url: UrlOf) -> list[ResourceFile]:
@@ -199,63 +163,54 @@ def capped_formula(formula: str, max_nodes: int) -> str:
 
 def job(
     run: Run,
+    workload: Workload[Any],
     settings: JobSettings,
     container_url: str,
-    programs: Sequence[NodeFile],
     read_url: UrlOf,
 ) -> BatchJobCreateOptions:
-    """Build the run's job; it is told to end by itself only once its batch tasks are in.
+    """Build the run's job; it is set to end by itself only once its batch tasks are in.
 
     Args:
         run: names and marks.
+        workload: what the nodes need, and whether its programs upload by themselves.
         settings: priority, time limit, preparation and release.
-        container_url: create/write SAS URL of the output container, for every batch task of the
-            word counter, which uploads by itself.
-        programs: the node program and what must lie beside it.
+        container_url: create/write SAS URL of the output container.
         read_url: gives the read-only SAS URL of a blob.
     """
-    variables = (
-        [EnvironmentSetting(name=CONTAINER_URL_VARIABLE, value=container_url)]
-        if settings.program is None
-        else []
-    )
+    variable = workload.output_url_variable
     return BatchJobCreateOptions(
         id=run.job_id,
         pool_info=BatchPoolInfo(pool_id=run.pool_id),
         priority=settings.priority,
-        job_preparation_task=_preparation(run, settings, programs, read_url),
+        job_preparation_task=_preparation(run, workload, settings, read_url),
         job_release_task=_release(run, settings),
         constraints=BatchJobConstraints(
             max_wall_clock_time=timedelta(seconds=settings.max_wall_clock_time_s)
         ),
-        common_environment_settings=variables,
+        common_environment_settings=(
+            [EnvironmentSetting(name=variable, value=container_url)] if variable else []
+        ),
         metadata=metadata(run),
     )
 
 
 def _preparation(
-    run: Run, settings: JobSettings, programs: Sequence[NodeFile], read_url: UrlOf
+    run: Run, workload: Workload[Any], settings: JobSettings, read_url: UrlOf
 ) -> BatchJobPreparationTask | None:
     """Build what a node does before its first batch task of the job, if there is anything.
 
-    An existing pool has a start task of its own, so there the node program comes this way. A job
-    with a release task must have a preparation task, be it one that does nothing.
+    An existing pool has a start task of its own, so there the workload's files come this way. A
+    job with a release task must have a preparation task, be it one that does nothing.
     """
-    folder = program_folder(run)
-    brings = (
-        [
-            f"mkdir -p -- {folder}",
-            *install_commands(programs, folder, is_own=settings.program is not None),
-        ]
-        if run.existing_pool_id
-        else []
-    )
+    folder = node_folder(run)
+    set_up = [f"mkdir -p -- {folder}", *workload.set_up(folder)] if run.existing_pool_id else []
     extra = [settings.preparation_command] if settings.preparation_command else []
-    if not (brings or extra or settings.release_command):
+    if not (set_up or extra or settings.release_command):
         return None
+    files = node_files(run, workload) if set_up else []
     return BatchJobPreparationTask(
-        command_line=shell_command([*brings, *extra]),
-        resource_files=_resource_files(programs, read_url) if brings else [],
+        command_line=shell_command([*set_up, *extra]),
+        resource_files=_resource_files(files, read_url),
         user_identity=_plain_user(),
         constraints=_limits(settings),
         wait_for_success=True,
@@ -263,8 +218,8 @@ def _preparation(
 
 
 def _release(run: Run, settings: JobSettings) -> BatchJobReleaseTask | None:
-    # The node program goes first: a command that fails must not leave it on a node for ever.
-    removes = [f"rm -rf -- {program_folder(run)}"] if run.existing_pool_id else []
+    # The workload's files go first: a command that fails must not leave them on a node for ever.
+    removes = [f"rm -rf -- {node_folder(run)}"] if run.existing_pool_id else []
     extra = [settings.release_command] if settings.release_command else []
     if not (removes or extra):
         return None
@@ -273,9 +228,10 @@ def _release(run: Run, settings: JobSettings) -> BatchJobReleaseTask | None:
     )
 
 
-def batch_task(
+def batch_task(  # noqa: PLR0913, PLR0917 - what a request is made of
     planned: PlannedTask,
     run: Run,
+    workload: Workload[Any],
     settings: JobSettings,
     container_url: str,
     read_url: UrlOf,
@@ -285,35 +241,26 @@ def batch_task(
     Args:
         planned: what it reads, runs and leaves.
         run: whose nodes it runs on.
-        settings: program and limits.
-        container_url: create/write SAS URL of the output container, for stdout and stderr, and for
-            the output of a program of the user's own.
+        workload: gives its commands.
+        settings: limits.
+        container_url: create/write SAS URL of the output container, for what the service uploads.
         read_url: gives the read-only SAS URL of a blob.
     """
-    environment = []
-    if planned.url_of:
-        value = read_url(planned.url_of)
-        environment.append(EnvironmentSetting(name=INPUT_URL_VARIABLE, value=value))
     return BatchTaskCreateOptions(
         id=planned.id,
-        command_line=_command_line(planned, run, settings),
+        command_line=shell_command(workload.commands(planned, node_folder(run))),
         resource_files=_resource_files(planned.files, read_url),
-        environment_settings=environment,
+        environment_settings=[
+            EnvironmentSetting(name=name, value=read_url(place))
+            for name, place in planned.read_urls
+        ],
         output_files=[
             _log_upload(planned.id, settings, container_url),
-            *(_output_upload(name, container_url) for name in planned.outputs if settings.program),
+            *(_output_upload(output, container_url) for output in planned.uploads),
         ],
         user_identity=_plain_user(),
         constraints=_limits(settings),
     )
-
-
-def _command_line(planned: PlannedTask, run: Run, settings: JobSettings) -> str:
-    folder = program_folder(run)
-    if settings.program is None:
-        return node_command(WORD_COUNTER, planned.arguments, folder)
-    path = f"{folder}/{shlex.quote(PurePath(settings.program).name)}"
-    return shell_command(program_commands(path, planned.arguments))
 
 
 def _limits(settings: JobSettings) -> BatchTaskConstraints:
@@ -341,11 +288,13 @@ def _log_upload(batch_task_id: str, settings: JobSettings, container_url: str) -
     )
 
 
-def _output_upload(name: str, container_url: str) -> OutputFile:
+def _output_upload(output: NodeOutput, container_url: str) -> OutputFile:
     return OutputFile(
-        file_pattern=UPLOADED,
+        file_pattern=output.file_path,
         destination=OutputFileDestination(
-            container=OutputFileBlobContainerDestination(path=name, container_url=container_url)
+            container=OutputFileBlobContainerDestination(
+                path=output.name, container_url=container_url
+            )
         ),
         upload_options=OutputFileUploadConfiguration(
             upload_condition=OutputFileUploadCondition.TASK_SUCCESS
