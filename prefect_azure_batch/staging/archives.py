@@ -1,4 +1,4 @@
-"""What is uploaded: files, archives of many small ones, and the lists of what is in those.
+"""What is uploaded, and its content: files as they are, and archives of many small ones.
 
 An archive is a plain tar without times and owners: equal inputs make equal bytes, so that one
 that is there already is recognised. It is never held in memory.
@@ -6,81 +6,33 @@ that is there already is recognised. It is never held in memory.
 
 import hashlib
 import io
-import json
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from flows.word_count.packing import archive_of, manifest_of, place_of
 from prefect_azure_batch.errors import BadInput
 from prefect_azure_batch.model.run import Run
-from prefect_azure_batch.model.tasks import BlobPlace, InputFile, PlannedTask
+from prefect_azure_batch.model.tasks import FileOnDisk, InputFile, Level, Upload
+from prefect_azure_batch.model.workload import Workload
 
 # Larger archives go to a file; several are made at once.
 MOST_IN_MEMORY = 256 * 1024
 _md5 = partial(hashlib.md5, usedforsecurity=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A blob to be written.
-
-    Attributes:
-        place: where to.
-        content: a file, a text, or the files of this machine that are put into an archive.
-        size: bytes, an archive's headers left out.
-    """
-
-    place: BlobPlace
-    content: Path | bytes | tuple[InputFile, ...]
-    size: int
-
-
 def uploads_of(
     run: Run,
-    programs: Iterable[Path],
-    inputs: Iterable[InputFile],
-    planned: Iterable[PlannedTask],
+    workload: Workload[Any],
+    inputs: Sequence[InputFile],
+    levels: Sequence[Level],
 ) -> list[Upload]:
-    """Return all that the nodes read and that is on this machine.
-
-    Args:
-        run: names the containers.
-        programs: what runs on the nodes.
-        inputs: what is counted; those in Blob Storage are there already.
-        planned: the batch tasks; the inputs of bundles are uploaded in their archives.
-    """
-    files = {source.name: source for source in inputs if source.path}
-    uploads = []
-    for item in planned:
-        places = {file.blob for file in item.files}
-        if (place := manifest_of(run, item.id)) in places:
-            text = manifest(item.inputs)
-            uploads.append(Upload(place, text, len(text)))
-        if (place := archive_of(run, item.id)) in places:
-            sources = tuple(files.pop(name) for name in item.inputs)
-            uploads.append(Upload(place, sources, sum(source.size for source in sources)))
-    own = [
-        Upload(place_of(run, source), Path(source.path), source.size)
-        for source in files.values()
-        if source.path
-    ]
-    application = [
-        Upload(BlobPlace(run.application_container, path.name), path, path.stat().st_size)
-        for path in programs
-    ]
-    return [*application, *uploads, *own]
-
-
-def manifest(names: Iterable[str]) -> bytes:
-    """Return the list of a bundle's inputs, as the node program reads it."""
-    return "".join(f"{json.dumps({'filepath': name})}\n" for name in names).encode()
+    """Return all that the nodes read and that is on this machine: first what every node gets."""
+    return [*workload.node_files(run), *workload.uploads(run, inputs, levels[0])]
 
 
 @contextmanager
@@ -105,8 +57,8 @@ def opened(upload: Upload) -> Iterator[IO[bytes]]:
         raise BadInput(f"cannot read what becomes blob {upload.place.name!r}: {error}") from error
 
 
-def write_archive(sources: Iterable[InputFile], to: IO[bytes]) -> None:
-    """Write files of this machine into an archive, under their names as inputs.
+def write_archive(sources: Iterable[FileOnDisk], to: IO[bytes]) -> None:
+    """Write files of this machine into an archive, under their names.
 
     Raises:
         OSError: a file cannot be read, or became shorter meanwhile.

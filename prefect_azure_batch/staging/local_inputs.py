@@ -1,56 +1,49 @@
-"""Which files are worked on, and under which names: readable, safe everywhere, and distinct.
+"""Which files of this machine are worked on: by name, folder or glob, each once, in order.
 
-Blobs are listed by whoever can ask the service; here are only their names.
+Blobs are listed by `blob_inputs`; here is only which of them are meant.
 """
 
 import glob
 import os
-import re
 import stat
-import unicodedata
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from prefect_azure_batch.errors import BadInput
-from prefect_azure_batch.model.tasks import BlobPlace, InputFile
+from prefect_azure_batch.model.names import distinct_names
+from prefect_azure_batch.model.tasks import BlobPlace, InputFile, is_gzip
+from prefect_azure_batch.model.workload import Workload
 from prefect_azure_batch.settings import Selection
 
-FIRST_BLOCK = 8192
-# A file name has 255 bytes at most, and "-99999" and "_OUTPUT" are still to come.
-LONGEST_NAME = 200
+# What a workload is shown of a file.
+HEAD_BYTES = 8192
 BLOB_SCHEME = "az://"
 EVERYTHING = Selection()
-GZIP = b"\x1f\x8b"
-# What batch tasks leave for others bears these names, or is made of them.
-RESERVED = re.compile(
-    r"(?i)bundle\d+\.(tar|jsonl)|topntask\d+-(part\d+|merge\d+-\d+)\.txt|total-\d+-\d+\.txt"
-)
 
 BlobLister = Callable[[BlobPlace, Selection], Iterable[InputFile]]
 
 
 def find_inputs(
+    workload: Workload[Any],
     patterns: Sequence[str],
     selection: Selection = EVERYTHING,
     list_blobs: BlobLister = lambda _prefix, _selection: (),
-    *,
-    are_texts: bool = True,
 ) -> list[InputFile]:
     """Find the files that names, folders, globs and blob prefixes stand for, each once, in order.
 
     Args:
+        workload: says which files it can work on, and which names are taken.
         patterns: files, folders and globs of this machine, or `az://container/prefix`.
         selection: which files of folders and globs, and which blobs; a file named outright
-            is always counted.
+            is always taken.
         list_blobs: finds the blobs of a prefix; without it prefixes are only checked for their
             form, and stand for nothing.
-        are_texts: whether they must be text: the word counter's must.
 
     Raises:
-        BadInput: a pattern stands for nothing, or a file is not readable, or not text.
+        BadInput: a pattern stands for nothing, or a file is not readable, or is refused.
     """
     if not patterns:
         raise BadInput("no input given: name files, folders, globs or az://container/prefix")
@@ -59,10 +52,10 @@ def find_inputs(
         if pattern.startswith(BLOB_SCHEME):
             sources = list_blobs(blob_prefix(pattern), selection)
         else:
-            sources = _files(pattern, selection, are_texts=are_texts)
+            sources = _files(workload, pattern, selection)
         for source in sources:
             found.setdefault(source.path or source.blob, source)
-    names = distinct_names(source.name for source in found.values())
+    names = distinct_names((source.name for source in found.values()), workload.is_reserved)
     return [replace(source, name=name) for source, name in zip(found.values(), names, strict=True)]
 
 
@@ -87,7 +80,7 @@ def path_below(prefix: str, name: str) -> str:
 
 
 def is_selected(selection: Selection, path: str) -> bool:
-    """Tell whether a file is counted: its path or its name is included, and neither excluded."""
+    """Tell whether a file is meant: its path or its name is included, and neither excluded."""
     names = (path, path.rpartition("/")[2])
 
     def matches(patterns: Iterable[str]) -> bool:
@@ -97,11 +90,11 @@ def is_selected(selection: Selection, path: str) -> bool:
     return (not selection.include or matches(selection.include)) and not matches(selection.exclude)
 
 
-def _files(pattern: str, selection: Selection, *, are_texts: bool) -> list[InputFile]:
+def _files(workload: Workload[Any], pattern: str, selection: Selection) -> list[InputFile]:
     if os.path.isdir(pattern):  # noqa: PTH112 - strings: a Path takes time per file
-        return _files_of(pattern, selection, are_texts=are_texts)
+        return _files_of(workload, pattern, selection)
     if os.path.lexists(pattern):
-        return [_file(pattern, is_text=are_texts)]
+        return [_file(workload, pattern)]
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - may be absolute
     files = [match for match in matches if not os.path.isdir(match)]  # noqa: PTH112
     if not files:
@@ -109,10 +102,10 @@ def _files(pattern: str, selection: Selection, *, are_texts: bool) -> list[Input
     selected = [file for file in files if is_selected(selection, file)]
     if not selected:
         raise BadInput(f"input {pattern!r}: selection.include and selection.exclude leave no file")
-    return [_file(file, is_text=are_texts) for file in selected]
+    return [_file(workload, file) for file in selected]
 
 
-def _files_of(folder: str, selection: Selection, *, are_texts: bool) -> list[InputFile]:
+def _files_of(workload: Workload[Any], folder: str, selection: Selection) -> list[InputFile]:
     try:
         with os.scandir(folder) as entries:
             names = sorted(
@@ -123,85 +116,32 @@ def _files_of(folder: str, selection: Selection, *, are_texts: bool) -> list[Inp
     except OSError as error:
         raise BadInput(f"input folder {folder!r} is unreadable: {error.strerror}") from error
     selected = [os.path.join(folder, name) for name in names if is_selected(selection, name)]  # noqa: PTH118
-    examined = (_examined(path, is_text=are_texts) for path in selected)
-    found = [source for source in examined if source]
+    seen = (_look(workload, path) for path in selected)
+    found = [source for source, refusal in seen if not refusal]
     if not found:
-        kind = "text file" if are_texts else "file"
         chosen = "" if selection == EVERYTHING else " that selection.include and exclude leave"
-        raise BadInput(f"input folder {folder!r} holds no {kind}{chosen}")
+        raise BadInput(f"input folder {folder!r} holds no {workload.input_kind}{chosen}")
     return found
 
 
-def _file(path: str, *, is_text: bool) -> InputFile:
-    source = _examined(path, is_text=is_text)
-    if source is None:
-        raise BadInput(
-            f"input {path!r} is binary (it holds NUL bytes): give UTF-8 text, plain or in gzip; "
-            "UTF-16 must be converted"
-        )
+def _file(workload: Workload[Any], path: str) -> InputFile:
+    source, refusal = _look(workload, path)
+    if refusal:
+        raise BadInput(f"input {path!r} {refusal}")
     return source
 
 
-def _examined(path: str, *, is_text: bool) -> InputFile | None:
-    """Return the file, None if it is binary and must be text."""
+def _look(workload: Workload[Any], path: str) -> tuple[InputFile, str]:
+    """Return the file, and why the workload refuses it; empty if it does not."""
     try:
         is_regular = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - no Path per file
         if not is_regular:
-            raise BadInput(f"input {path!r} is no regular file: save its text to one")
+            raise BadInput(f"input {path!r} is not a regular file: save its content to one")
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - no Path per file
-            block = file.read(FIRST_BLOCK)
+            head = file.read(HEAD_BYTES)
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise BadInput(f"input {path!r} is unreadable: {error.strerror}") from error
-    if is_text and is_binary(block):
-        return None
     whole = os.path.abspath(path)  # noqa: PTH100 - keeps links
-    return InputFile(os.path.basename(path), size, whole, is_gzip=is_gzip(block))  # noqa: PTH119
-
-
-def is_gzip(block: bytes) -> bool:
-    """Tell whether a file that begins so is compressed."""
-    return block.startswith(GZIP)
-
-
-def is_binary(block: bytes) -> bool:
-    """Tell whether a file that begins so is no text, compressed or not."""
-    if is_gzip(block):
-        try:
-            block = zlib.decompressobj(wbits=31).decompress(block, FIRST_BLOCK)
-        except zlib.error:
-            return True
-    return b"\0" in block
-
-
-def distinct_names(names: Iterable[str]) -> Iterator[str]:
-    """Yield safe names; one that is taken gets `-2`, `-3` ... before its extension."""
-    taken: set[str] = set()
-    last_numbers: dict[str, int] = {}
-    for name in map(safe_name, names):
-        stem, extension = os.path.splitext(name)  # noqa: PTH122 - as the node program cuts
-        unique, number = name, last_numbers.get(name.casefold(), 1)
-        while unique.casefold() in taken or RESERVED.fullmatch(unique):
-            number += 1
-            unique = f"{stem}-{number}{extension}"
-        taken.add(unique.casefold())
-        last_numbers[name.casefold()] = number
-        yield unique
-
-
-def safe_name(name: str) -> str:
-    """Return a file name that every service takes: no control characters, slashes or final dot."""
-    text = "".join("_" if _is_unsafe(char) else char for char in name)
-    stem, extension = os.path.splitext(text)  # noqa: PTH122 - as the node program cuts
-    extension = _cut(extension, LONGEST_NAME // 2)
-    text = _cut(stem, LONGEST_NAME - len(extension.encode())) + extension
-    return f"{text[:-1]}_" if text.endswith((".", " ")) else text
-
-
-def _is_unsafe(char: str) -> bool:
-    # Control characters, lone surrogates (bytes that are no UTF-8), line and paragraph separators.
-    return unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or char in "/\\"
-
-
-def _cut(text: str, num_bytes: int) -> str:
-    return text.encode()[:num_bytes].decode(errors="ignore")
+    source = InputFile(os.path.basename(path), size, whole, is_gzip=is_gzip(head))  # noqa: PTH119
+    return source, workload.refusal(head)

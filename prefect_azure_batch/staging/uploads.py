@@ -11,10 +11,10 @@ from azure.storage.blob import ContentSettings
 from prefect.logging import get_run_logger
 
 from prefect_azure_batch.errors import BadInput
-from prefect_azure_batch.model.tasks import BlobPlace
+from prefect_azure_batch.model.tasks import BlobPlace, Upload
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.parallel import NUM_THREADS, in_parallel
-from prefect_azure_batch.staging.archives import Upload, md5_of, opened, readable_size
+from prefect_azure_batch.staging.archives import md5_of, opened, readable_size
 
 # What is larger passes through memory in pieces of some megabytes, and fills a line with fewer.
 LARGE_BYTES = 256 * 1024
@@ -23,7 +23,7 @@ LOG_INTERVAL_S = 5.0
 
 
 def stored_digests(services: Services, containers: Iterable[str]) -> dict[BlobPlace, bytes]:
-    """Return the digest of every blob in some containers; it stands in the listing."""
+    """Return the digest of every blob in some containers, as the listing has it."""
     return {
         BlobPlace(name, str(blob.name)): bytes(blob.content_settings.content_md5 or b"")
         for name in containers
@@ -63,16 +63,16 @@ def send_all(services: Services, uploads: Sequence[Upload]) -> None:
     Raises:
         BadInput: a file cannot be read, or changed as it was uploaded.
     """
-    progress = _Progress(len(uploads), sum(upload.size for upload in uploads))
+    progress = _UploadProgress(len(uploads), sum(upload.size for upload in uploads))
     large = [upload for upload in uploads if upload.size > LARGE_BYTES]
     small = [upload for upload in uploads if upload.size <= LARGE_BYTES]
     for some, num_threads in ((large, NUM_LARGE), (small, NUM_THREADS)):
         for turn in in_parallel(partial(_send, services, progress.add), some, num_threads):
             services.check()
-            progress.tell(len(turn))
+            progress.log(len(turn))
 
 
-class _Progress:
+class _UploadProgress:
     """How much of the uploads is done; several threads add to it."""
 
     def __init__(self, num_blobs: int, num_bytes: int) -> None:
@@ -81,19 +81,19 @@ class _Progress:
         self._sent_blobs = 0
         self._sent_bytes = 0
         self._lock = threading.Lock()
-        self._told = time.monotonic()
+        self._logged = time.monotonic()
 
     def add(self, num_bytes: int) -> None:
         """Count bytes that were sent."""
         with self._lock:
             self._sent_bytes += num_bytes
 
-    def tell(self, num_blobs: int) -> None:
+    def log(self, num_blobs: int) -> None:
         """Count blobs that are there, and log the progress if it is time."""
         self._sent_blobs += num_blobs
         now = time.monotonic()
-        if now - self._told > LOG_INTERVAL_S:
-            self._told = now
+        if now - self._logged > LOG_INTERVAL_S:
+            self._logged = now
             get_run_logger().info(
                 "uploaded %s of %s, %d of %d blobs",
                 readable_size(self._sent_bytes),
