@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 
-from prefect_azure_batch.service.clients import lowered
+from prefect_azure_batch.service.refusals import lowered
 
-# What stands in a list a little later than it happened is in the next list.
+# What comes into a list a little later than it happened is in the next list.
 OVERLAP = timedelta(seconds=5)
 
 

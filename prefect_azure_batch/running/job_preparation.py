@@ -3,10 +3,10 @@
 from azure.batch import BatchClient
 from azure.batch.models import BatchJobPreparationTaskExecutionInfo
 
-from prefect_azure_batch.errors import quoted, without_sas
+from prefect_azure_batch.messages import indented, without_sas
 from prefect_azure_batch.model.run import Run
-from prefect_azure_batch.running.node_watch import PoolWatch
-from prefect_azure_batch.service.clients import lowered
+from prefect_azure_batch.running.pool_watch import PoolWatch
+from prefect_azure_batch.service.refusals import lowered
 
 
 def failed_preparations(batch: BatchClient, run: Run, pool: PoolWatch) -> list[str]:
@@ -27,15 +27,15 @@ def failed_preparations(batch: BatchClient, run: Run, pool: PoolWatch) -> list[s
     if not ready or ready - failed.keys():
         return []
     name = min(ready)
-    return [_told(name, failed[name], pool)]
+    return [_cause(name, failed[name], pool)]
 
 
-def _told(node_id: str, info: BatchJobPreparationTaskExecutionInfo, pool: PoolWatch) -> str:
+def _cause(node_id: str, info: BatchJobPreparationTaskExecutionInfo, pool: PoolWatch) -> str:
     failure = info.failure_info
     evidence = f"exit code {info.exit_code}"
     evidence += f", {failure.code}: {failure.message}" if failure else ""
     stderr = pool.stderr(node_id, f"{info.task_root_directory}/stderr.txt")
     return (
         f"the job preparation failed on node {node_id} and every other that is ready: "
-        f"{without_sas(evidence)}; mend job.preparation_command{quoted(stderr)}"
+        f"{without_sas(evidence)}; fix job.preparation_command{indented(stderr)}"
     )

@@ -12,7 +12,6 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
 
-ARTIFACT_KEY = "top-words-progress"
 # Between two lines, events or new states of the artifact.
 INTERVAL_S = 5.0
 # Longer than any answer of a server that is there.
@@ -56,10 +55,15 @@ on_progress: ContextVar[Callable[[Progress], None] | None] = ContextVar("on_prog
 """Called with each new progress by the thread that runs the flow; set it before the flow runs."""
 
 
-class Artifact:
-    """The progress artifact, written beside the watch: a server that hangs must not hold it up."""
+class ProgressArtifact:
+    """The progress artifact, written beside the watch: a server that hangs must not hold it up.
 
-    def __init__(self) -> None:
+    Args:
+        work: what makes progress; a part of the artifact's key.
+    """
+
+    def __init__(self, work: str) -> None:
+        self._key = f"{work}-progress"
         self._log = get_run_logger()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="progress")
         self._writing: Future[UUID] | None = None
@@ -73,12 +77,12 @@ class Artifact:
 
     def __exit__(self, *_: object) -> None:
         """Wait for what is being written, but not for a server that is away."""
-        if self.is_heard() and self._writing:
+        if self.is_server_there() and self._writing:
             wait_for([self._writing], timeout=SERVER_LIMIT_S)
             self._finish()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def is_heard(self) -> bool:
+    def is_server_there(self) -> bool:
         """Tell whether Prefect's server is there, as far as is known."""
         self._finish()
         is_late = self._writing is not None and time.monotonic() - self._began > SERVER_LIMIT_S
@@ -96,7 +100,7 @@ class Artifact:
 
     def _send(self, progress: Progress) -> UUID:
         if self._id is None:
-            written = create_progress_artifact(progress.percent, ARTIFACT_KEY, str(progress))
+            written = create_progress_artifact(progress.percent, self._key, str(progress))
         else:
             written = update_progress_artifact(self._id, progress.percent, str(progress))
         # Prefect's types know only that it could be awaited; in this thread it never is.
@@ -115,7 +119,7 @@ class Artifact:
 
 
 class Reporter:
-    """Tells of progress: at each change to who listens, elsewhere every few seconds.
+    """Reports progress: at each change to who listens, elsewhere every few seconds.
 
     Args:
         artifact: Prefect's picture of it.
@@ -123,24 +127,24 @@ class Reporter:
     """
 
     def __init__(
-        self, artifact: Artifact, announce: Callable[[Mapping[str, object]], None]
+        self, artifact: ProgressArtifact, announce: Callable[[Mapping[str, object]], None]
     ) -> None:
         self._artifact = artifact
         self._announce = announce
         self._log = get_run_logger()
         self._seen: Progress | None = None
-        self._told: Progress | None = None
-        self._told_at = -INTERVAL_S
+        self._reported: Progress | None = None
+        self._reported_at = -INTERVAL_S
 
     def report(self, progress: Progress, *, is_last: bool = False) -> None:
-        """Tell of progress, if it is any."""
+        """Report progress, if there is any."""
         listener = on_progress.get()
         if listener and progress != self._seen:
             listener(progress)
         self._seen = progress
         now = time.monotonic()
-        if is_last or (progress != self._told and now - self._told_at >= INTERVAL_S):
-            self._told, self._told_at = progress, now
+        if is_last or (progress != self._reported and now - self._reported_at >= INTERVAL_S):
+            self._reported, self._reported_at = progress, now
             self._log.info("%s", progress)
             self._announce(asdict(progress))
             self._artifact.write(progress, is_last=is_last)

@@ -15,13 +15,14 @@ from prefect_azure_batch.errors import (
     ServiceError,
     SubmissionTimedOut,
 )
-from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.messages import few
 from prefect_azure_batch.model.tasks import PlannedTask
 from prefect_azure_batch.service import specs
-from prefect_azure_batch.service.clients import Outage, Services, lowered, service_errors, step
+from prefect_azure_batch.service.context import WorkContext
+from prefect_azure_batch.service.outages import Backoff, Outage
 from prefect_azure_batch.service.parallel import TURN_S
-from prefect_azure_batch.service.sas import read_url, write_url
-from prefect_azure_batch.settings import JobSettings
+from prefect_azure_batch.service.refusals import lowered, service_errors
+from prefect_azure_batch.service.step import step
 
 # More than a megabyte in all, or too many resource files for one batch task.
 TOO_LARGE = frozenset({"RequestBodyTooLarge", "RequestEntityTooLarge"})
@@ -31,16 +32,11 @@ COLLECTION_SIZE = 100
 NUM_THREADS = 4
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-MOST_TOLD = 5
+MOST_NAMED = 5
 
 
 @step("add batch tasks", is_repeated=False)
-def add_batch_tasks(
-    services: Services,
-    run: Run,
-    planned: Sequence[PlannedTask],
-    job: JobSettings,
-) -> None:
+def add_batch_tasks(context: WorkContext, planned: Sequence[PlannedTask]) -> None:
     """Add batch tasks to the job; those that are there already stay as they are.
 
     The SDK's `create_tasks` would repeat refused ones for ever, so the collections are sent here.
@@ -51,33 +47,32 @@ def add_batch_tasks(
         SubmissionTimedOut: they were not all in after `submission_timeout_s` seconds.
         ServiceError: the service refused the call, or was out of reach for too long.
     """
-    _Submission(services, run, planned, job).finish()
-    get_run_logger().info("job %s has %d more batch tasks", run.job_id, len(planned))
+    _Submission(context, planned).finish()
+    get_run_logger().info("job %s has %d more batch tasks", context.run.job_id, len(planned))
 
 
 class _Submission:
     """Batch tasks on their way into a job; only the calls themselves are made in threads."""
 
-    def __init__(
-        self, services: Services, run: Run, planned: Sequence[PlannedTask], job: JobSettings
-    ) -> None:
-        self._services = services
-        self._job_id = run.job_id
+    def __init__(self, context: WorkContext, planned: Sequence[PlannedTask]) -> None:
+        self._context = context
+        self._job_id = context.run.job_id
         self._build = partial(
             specs.batch_task,
-            run=run,
-            settings=job,
-            container_url=write_url(services.blobs, run),
-            read_url=partial(read_url, services.blobs, run),
+            run=context.run,
+            workload=context.workload,
+            settings=context.job,
+            container_url=context.write_url(),
+            read_url=context.read_url,
         )
         self._waiting = deque(planned)
         self._num_planned = len(planned)
         self._num_taken = 0
         self._size = COLLECTION_SIZE
-        self._timeout_s = job.submission_timeout_s
+        self._timeout_s = context.job.submission_timeout_s
         self._deadline = time.monotonic() + self._timeout_s
         self._outage = Outage()
-        self._pause_s = FIRST_PAUSE_S
+        self._pause = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._not_before = 0.0
         self._trouble = "the service is slow"
 
@@ -87,7 +82,7 @@ class _Submission:
         threads = ThreadPoolExecutor(NUM_THREADS)
         try:
             while self._waiting or sent:
-                self._services.check()
+                self._context.check()
                 self._check_time()
                 pause_s = self._not_before - time.monotonic()
                 while self._waiting and len(sent) < NUM_THREADS and pause_s <= 0:
@@ -96,7 +91,7 @@ class _Submission:
                 if not sent:
                     time.sleep(min(pause_s, TURN_S))
                 for call in wait(sent, TURN_S, FIRST_COMPLETED).done:
-                    self._settle(call, sent.pop(call))
+                    self._read(call, sent.pop(call))
         finally:
             # After an error nothing is worth waiting for: what a call in flight still adds goes
             # with the job.
@@ -114,10 +109,10 @@ class _Submission:
         # Built here, and dropped with the answer: memory does not grow with their number.
         group = BatchTaskGroup(task_values=[self._build(item) for item in chunk])
         with service_errors("add batch tasks"):
-            answer = self._services.batch.create_task_collection(self._job_id, group)
+            answer = self._context.batch.create_task_collection(self._job_id, group)
         return answer.result_values or []
 
-    def _settle(
+    def _read(
         self, call: Future[list[BatchTaskCreateResult]], chunk: Sequence[PlannedTask]
     ) -> None:
         try:
@@ -125,12 +120,11 @@ class _Submission:
         except ServiceError as error:
             if error.code in TOO_LARGE:
                 self._send_smaller(chunk, error)
-            elif self._outage.bears([error]):
-                self._send_later(chunk, str(error))
             else:
-                raise
+                self._outage.endure(error)
+                self._send_later(chunk, str(error))
             return
-        self._outage.bears([])
+        self._outage.end()
         self._take(chunk, results)
 
     def _send_smaller(self, chunk: Sequence[PlannedTask], error: ServiceError) -> None:
@@ -146,9 +140,9 @@ class _Submission:
         self._waiting.extend(chunk)
         # Calls of the same moment have the same trouble: it is waited for once.
         if time.monotonic() >= self._not_before:
-            get_run_logger().warning("%s; sending again in %g s", trouble, self._pause_s)
-            self._not_before = time.monotonic() + self._pause_s
-            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+            pause_s = self._pause.next_s()
+            get_run_logger().warning("%s; sending again in %g s", trouble, pause_s)
+            self._not_before = time.monotonic() + pause_s
 
     def _take(self, chunk: Sequence[PlannedTask], results: Sequence[BatchTaskCreateResult]) -> None:
         taken = taken_ids(self._job_id, results)
@@ -161,7 +155,7 @@ class _Submission:
             trouble = f"the service did not take {left[0].id} and {len(left) - 1} more: {codes}"
             self._send_later(left, trouble)
         else:
-            self._pause_s = FIRST_PAUSE_S
+            self._pause.reset()
 
 
 def taken_ids(job_id: str, results: Sequence[BatchTaskCreateResult]) -> frozenset[str]:
@@ -177,11 +171,8 @@ def taken_ids(job_id: str, results: Sequence[BatchTaskCreateResult]) -> frozense
     }
     lasting = [item for item in refused.values() if lowered(item.status) != "servererror"]
     if lasting:
-        told = ", ".join(f"{item.task_id} ({_code(item)})" for item in lasting[:MOST_TOLD])
-        more = f" and {len(lasting) - MOST_TOLD} more" if len(lasting) > MOST_TOLD else ""
-        raise BatchTasksRefused(
-            f"job {job_id} did not take batch tasks {told}{more}", _code(lasting[0])
-        )
+        names = few([f"{item.task_id} ({_code(item)})" for item in lasting], MOST_NAMED)
+        raise BatchTasksRefused(f"job {job_id} did not take batch tasks {names}", _code(lasting[0]))
     return frozenset(str(item.task_id) for item in results) - refused.keys()
 
 

@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from azure.batch import BatchClient
 from azure.batch.models import BatchTask, BatchTaskCounts, BatchTaskExecutionInfo
 
-from prefect_azure_batch.errors import without_sas
-from prefect_azure_batch.model.tasks import Ending, PlannedTask
+from prefect_azure_batch.messages import without_sas
+from prefect_azure_batch.model.result import Ending
+from prefect_azure_batch.model.tasks import PlannedTask
 from prefect_azure_batch.running.changed_items import Changes
 from prefect_azure_batch.running.events import VISIBLE, Announcer
-from prefect_azure_batch.service.clients import lowered
+from prefect_azure_batch.service.refusals import lowered
 
 FIELDS = ["id", "state", "stateTransitionTime", "executionInfo", "nodeInfo"]
 COMPLETED = "state eq 'completed'"
@@ -17,14 +18,14 @@ COMPLETED = "state eq 'completed'"
 OnEnded = Callable[[PlannedTask, Ending], None]
 
 
-class Endings:
+class TaskWatch:
     """The batch tasks of one level; the job can hold others, which have all ended before.
 
     Args:
         batch: the client.
         job_id: their job.
         planned: the batch tasks of the level.
-        announcer: is told of every ending, and of each state of a few batch tasks.
+        announcer: reports every ending, and of each state of a few batch tasks.
         on_ended: called for each as it ends.
     """
 
@@ -83,11 +84,11 @@ class Endings:
         listed = self._batch.list_tasks(
             self._job_id, filter="state ne 'completed'", select=["id", "state"]
         )
-        going_on = {task.id for task in listed} & self._planned.keys()
-        for name in going_on & self._ended.keys():
+        unfinished = {task.id for task in listed} & self._planned.keys()
+        for name in unfinished & self._ended.keys():
             del self._ended[name]
             self._completed.discard(name)
-        if going_on:
+        if unfinished:
             return False
         if self.pending:
             self._list(COMPLETED)

@@ -19,15 +19,17 @@ from prefect_azure_batch.errors import (
     NothingRuns,
     ServiceError,
 )
-from prefect_azure_batch.model.run import Run
-from prefect_azure_batch.model.tasks import Ending, PlannedTask
+from prefect_azure_batch.model.result import Ending
+from prefect_azure_batch.model.tasks import PlannedTask
 from prefect_azure_batch.running.events import Announcer
 from prefect_azure_batch.running.job_preparation import failed_preparations
-from prefect_azure_batch.running.node_watch import PoolWatch
-from prefect_azure_batch.running.progress import Artifact, Progress, Reporter
-from prefect_azure_batch.running.task_watch import Endings, OnEnded
-from prefect_azure_batch.service.clients import Outage, Services, lowered, service_errors, step
-from prefect_azure_batch.settings import JobSettings, PoolSettings
+from prefect_azure_batch.running.pool_watch import PoolWatch
+from prefect_azure_batch.running.progress import Progress, ProgressArtifact, Reporter
+from prefect_azure_batch.running.task_watch import OnEnded, TaskWatch
+from prefect_azure_batch.service.context import WorkContext
+from prefect_azure_batch.service.outages import Outage
+from prefect_azure_batch.service.refusals import lowered, service_errors
+from prefect_azure_batch.service.step import step
 
 FIRST_INTERVAL_S = 0.1
 INTERVAL_GROWTH = 1.3
@@ -43,24 +45,16 @@ ENDING_STATES = frozenset({"terminating", "completed", "deleting"})
 
 
 @step("wait for batch tasks", is_repeated=False)
-def wait_for_batch_tasks(  # noqa: PLR0913, PLR0917 - a step's inputs are its arguments
-    services: Services,
-    run: Run,
-    planned: Sequence[PlannedTask],
-    pool: PoolSettings,
-    job: JobSettings,
-    on_ended: OnEnded,
+def wait_for_batch_tasks(
+    context: WorkContext, planned: Sequence[PlannedTask], on_ended: OnEnded
 ) -> dict[str, Ending]:
     """Wait until the batch tasks have ended, looking at pool, nodes and job as well.
 
     An outage of the service that lasts no longer than `OUTAGE_LIMIT_S` is waited out.
 
     Args:
-        services: the clients.
-        run: whose job and pool.
+        context: whose job and pool, how long they may take, and how often to look.
         planned: the batch tasks to wait for; the job can hold others that have ended.
-        pool: how long nodes may take.
-        job: how long it may take, and how often to look.
         on_ended: called in this thread with each batch task as it ends, and must be quick; one
             that somebody activates again after its end ends once more.
 
@@ -71,30 +65,29 @@ def wait_for_batch_tasks(  # noqa: PLR0913, PLR0917 - a step's inputs are its ar
         PoolError: nothing runs, and waiting will not change that.
         JobEnded: the job ended first.
         BatchTasksTimedOut: they took longer than the job may, and the service did not end it.
-        ServiceError: the service refused to tell, or was out of reach for too long.
-        HeartbeatLost: this process may not go on with the run.
+        ServiceError: the service refused to answer, or was out of reach for too long.
+        HeartbeatLost: this process must not continue the run.
     """
     outage = Outage()
-    interval = Interval(job.poll_interval_s)
-    with Artifact() as artifact:
-        watch = _Watch(services, run, planned, (pool, job), on_ended, artifact)
-        while not _look(watch, outage, services):
+    interval = Interval(context.job.poll_interval_s)
+    with ProgressArtifact(context.workload.name) as artifact:
+        watch = _Watch(context, planned, on_ended, artifact)
+        while not _look(watch, outage, context):
             time.sleep(interval.after(is_changed=watch.is_changed))
-        return watch.endings.found
+        return watch.task_watch.found
 
 
-def _look(watch: "_Watch", outage: Outage, services: Services) -> bool:
+def _look(watch: "_Watch", outage: Outage, context: WorkContext) -> bool:
     """Look once; return whether all is over."""
-    services.check()
+    context.check()
     try:
         with service_errors("wait for batch tasks"):
             is_over = watch.look()
     except ServiceError as error:
-        if not outage.bears([error]):
-            raise
+        outage.endure(error)
         get_run_logger().warning("%s; looking again", error)
         return False
-    outage.bears([])
+    outage.end()
     return is_over
 
 
@@ -122,24 +115,22 @@ class Interval:
 class _Watch:
     """What is remembered of a job and its pool from one look to the next."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what the step was given
+    def __init__(
         self,
-        services: Services,
-        run: Run,
+        context: WorkContext,
         planned: Sequence[PlannedTask],
-        settings: tuple[PoolSettings, JobSettings],
         on_ended: OnEnded,
-        artifact: Artifact,
+        artifact: ProgressArtifact,
     ) -> None:
-        announcer = Announcer(run, artifact.is_heard)
-        self._batch = services.batch
-        self._run = run
+        self._context = context
+        self._batch, self._run = context.batch, context.run
         self._num_planned = len(planned)
-        self._pool_settings, self._job_settings = settings
-        self._announcer = announcer
-        self._pool = PoolWatch(services.batch, run, announcer)
-        self._reporter = Reporter(artifact, announcer.progress)
-        self.endings = Endings(services.batch, run.job_id, planned, announcer, on_ended)
+        self._announcer = Announcer(self._run, artifact.is_server_there)
+        self._pool = PoolWatch(self._batch, self._run, self._announcer)
+        self._reporter = Reporter(artifact, self._announcer.progress)
+        self.task_watch = TaskWatch(
+            self._batch, self._run.job_id, planned, self._announcer, on_ended
+        )
         self.is_changed = False
         self._job_state = ""
         self._counts: Counter[str] | None = None
@@ -153,12 +144,12 @@ class _Watch:
         counts = self._batch.get_job_task_counts(self._run.job_id).task_counts
         is_moved = self._see_counts(counts)
         has_ended = self._job_state in ENDING_STATES
-        if has_ended or not (self.endings.pending and counts.active + counts.running):
-            if self.endings.confirm():
+        if has_ended or not (self.task_watch.pending and counts.active + counts.running):
+            if self.task_watch.confirm():
                 self._report(counts, is_last=True)
                 return True
             if has_ended:
-                raise JobEnded(self._run.job_id, _reason(job), self.endings.pending)
+                raise JobEnded(self._run.job_id, _reason(job), self.task_watch.pending)
         self.is_changed = self._pool.look() or is_moved
         self._report(counts)
         self._check_times(counts)
@@ -176,8 +167,8 @@ class _Watch:
         is_moved = found != self._counts
         now = time.monotonic()
         is_old = now - self._last_listed > LIST_ANYWAY_S
-        if is_moved or is_old or self.endings.is_behind(counts):
-            self.endings.list_changed()
+        if is_moved or is_old or self.task_watch.is_behind(counts):
+            self.task_watch.list_changed()
             self._last_listed = now
         self._counts = found
         return is_moved
@@ -185,8 +176,8 @@ class _Watch:
     def _report(self, counts: BatchTaskCounts, *, is_last: bool = False) -> None:
         progress = Progress(
             total=self._num_planned,
-            completed=self.endings.num_completed,
-            failed=self.endings.num_failed,
+            completed=self.task_watch.num_completed,
+            failed=self.task_watch.num_failed,
             running=counts.running,
             active=counts.active,
             nodes=dict(self._pool.counts),
@@ -200,28 +191,28 @@ class _Watch:
             self._last_able = now
         else:
             self._check_able(now)
-        limit_s = self._job_settings.max_wall_clock_time_s + GRACE_S
+        limit_s = self._context.job.max_wall_clock_time_s + GRACE_S
         if now - self._began > limit_s:
-            raise BatchTasksTimedOut(self._run.job_id, limit_s, self.endings.pending)
+            raise BatchTasksTimedOut(self._run.job_id, limit_s, self.task_watch.pending)
 
     def _check_able(self, now: float) -> None:
-        run, limit_s = self._run, self._pool_settings.allocation_timeout_s
+        run, limit_s = self._run, self._context.pool.allocation_timeout_s
         if self._job_state == "disabled":
-            told = f"job {run.job_id} is disabled: somebody did that; enable it, and run again"
-            raise NothingRuns(run.pool_id, [told])
-        verdict = self._pool.judge()
-        if verdict.error:
-            raise verdict.error
+            cause = f"job {run.job_id} is disabled: somebody did that; enable it, and run again"
+            raise NothingRuns(run.pool_id, [cause])
+        diagnosis = self._pool.diagnose()
+        if diagnosis.error:
+            raise diagnosis.error
         # A node that has worked can be out of touch for a while, or restart.
         if self._pool.is_ready:
             self._last_able = now
             self._check_preparation()
         if now - self._last_able > limit_s:
-            raise NodesNotReady(run.pool_id, limit_s, self._pool.counts, verdict.causes)
+            raise NodesNotReady(run.pool_id, limit_s, self._pool.counts, diagnosis.causes)
 
     def _check_preparation(self) -> None:
-        # On an existing pool the preparation brings the node program.
-        if self._job_settings.preparation_command or self._run.existing_pool_id:
+        # On an existing pool the preparation brings the workload's files.
+        if self._context.job.preparation_command or self._run.existing_pool_id:
             failed = failed_preparations(self._batch, self._run, self._pool)
             if failed:
                 raise NothingRuns(self._run.pool_id, failed)

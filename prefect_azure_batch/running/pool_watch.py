@@ -1,7 +1,7 @@
 """What becomes of a pool and its nodes, and, while nothing runs, why.
 
-A node or a resize that failed is told once and gone on without. It ends the run only if nothing
-runs, and nothing that the service does by itself will change that.
+A node or a resize that failed is reported once, and the run continues without it. It ends the run
+only if nothing runs, and nothing that the service does by itself will change that.
 """
 
 from collections import Counter
@@ -19,14 +19,13 @@ from prefect_azure_batch.errors import (
     PoolError,
     PoolResizeFailed,
     StartTaskFailed,
-    last_lines,
-    without_sas,
 )
+from prefect_azure_batch.messages import last_lines, without_sas
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.running.changed_items import Changes
 from prefect_azure_batch.running.events import VISIBLE, Announcer
-from prefect_azure_batch.service.clients import error_code, lowered
 from prefect_azure_batch.service.dead_mans_switch import asks_for_fixed_nodes
+from prefect_azure_batch.service.refusals import error_code, lowered
 
 READY = frozenset({"idle", "running"})
 # What becomes ready without anybody doing anything, as a rule.
@@ -57,12 +56,12 @@ NODE_FIELDS = ["id", "state", "stateTransitionTime", "startTaskInfo", "errors", 
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Diagnosis:
     """What keeps the batch tasks of a pool from running.
 
     Attributes:
         causes: each in words; none while all is well, or only takes its time.
-        error: to be raised, if the service will not mend it by itself.
+        error: to be raised, if the service will not fix it by itself.
     """
 
     causes: tuple[str, ...] = ()
@@ -75,7 +74,7 @@ class PoolWatch:
     Args:
         batch: the client.
         run: whose pool.
-        announcer: is told of every change.
+        announcer: reports every change.
     """
 
     def __init__(self, batch: BatchClient, run: Run, announcer: Announcer) -> None:
@@ -89,7 +88,7 @@ class PoolWatch:
         self._known: dict[str, BatchNode] = {}
         self._broken: dict[str, PoolError] = {}
         self._resize_error: PoolResizeFailed | None = None
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self.counts: Counter[str] = Counter()
 
     def look(self) -> bool:
@@ -136,14 +135,14 @@ class PoolWatch:
             details = [f"{item.name}={item.value}" for item in error.error_values or ()]
             message = without_sas("; ".join([str(error.message), *details]))
             self._resize_error = PoolResizeFailed(self._pool_id, str(error.code), message)
-            if self._is_news(f"resize {error.code} {changed}"):
+            if self._is_new(f"resize {error.code} {changed}"):
                 self._announcer.pool("resize-failed", f"{error.code}: {message}")
                 self._log.warning("%s", self._resize_error)
 
-    def _is_news(self, key: str) -> bool:
-        is_news = key not in self._told
-        self._told.add(key)
-        return is_news
+    def _is_new(self, key: str) -> bool:
+        is_new = key not in self._reported
+        self._reported.add(key)
+        return is_new
 
     def _see_changed_nodes(self) -> None:
         changed = self._changes.new(self._list_nodes(self._changes.filter()))
@@ -167,7 +166,7 @@ class PoolWatch:
             self._broken[node.id] = error
             self._log.warning("%s", error)
         if state == "preempted":
-            self._say_preempted(node.id)
+            self._warn_of_preemption(node.id)
 
     def _error_of(self, node: BatchNode) -> PoolError | None:
         state = lowered(node.state)
@@ -188,7 +187,7 @@ class PoolWatch:
         try:
             content = b"".join(self._batch.download_node_file(self._pool_id, node_id, path))
         except AzureError as error:
-            # The failure itself is what must be told; its evidence can be out of reach.
+            # The failure itself is what must be reported; its evidence can be out of reach.
             return f"({path} could not be read: {error_code(error) or type(error).__name__})"
         return last_lines(content)
 
@@ -202,36 +201,36 @@ class PoolWatch:
             is_spot = node.is_dedicated is False
             if is_spot and not self._pool.enable_auto_scale and state != "preempted":
                 self._announcer.node(node_id, "preempted")
-                self._say_preempted(node_id)
+                self._warn_of_preemption(node_id)
             else:
                 self._announcer.node(node_id, "gone")
 
-    def _say_preempted(self, node_id: str) -> None:
+    def _warn_of_preemption(self, node_id: str) -> None:
         self._log.warning(
             "spot node %s was preempted: its batch tasks run again elsewhere, and Azure looks for "
-            "another node; going on",
+            "another node; the run continues",
             node_id,
         )
 
-    def judge(self) -> Verdict:
+    def diagnose(self) -> Diagnosis:
         """Return why nothing runs, as far as that lies with the pool.
 
         Counts may lag behind, so nodes are listed before anything is called hopeless.
         """
         if lowered(self._pool.state) == "deleting":
             error = NothingRuns(self._pool_id, ["the pool is being deleted: run again"])
-            return Verdict((str(error),), error)
+            return Diagnosis((str(error),), error)
         if self.is_ready:
-            return Verdict()
+            return Diagnosis()
         causes = self._causes()
         if self._is_waiting() or self._has_hidden_nodes():
             self._warn(self._others())
-            return Verdict(causes)
-        return Verdict(causes, self._hopeless(causes))
+            return Diagnosis(causes)
+        return Diagnosis(causes, self._hopeless(causes))
 
     def _warn(self, causes: list[str]) -> None:
         for cause in causes:
-            if self._is_news(cause):
+            if self._is_new(cause):
                 self._log.warning("nothing runs on pool %s: %s", self._pool_id, cause)
 
     def _is_waiting(self) -> bool:
@@ -250,7 +249,11 @@ class PoolWatch:
     def _hopeless(self, causes: tuple[str, ...]) -> PoolError:
         errors = [*self._broken.values(), *filter(None, [self._resize_error])]
         is_alone = len({type(error) for error in errors}) == 1 and not self._others()
-        return errors[0] if is_alone else NothingRuns(self._pool_id, causes)
+        if is_alone:
+            return errors[0]
+        states = ", ".join(f"{count} {state}" for state, count in sorted(self.counts.items()))
+        unknown = f"none of its nodes can work (nodes: {states or 'none'}): run again"
+        return NothingRuns(self._pool_id, causes or (unknown,))
 
     def _causes(self) -> tuple[str, ...]:
         # One of each kind: a hundred nodes fail for the same reason.
@@ -285,8 +288,8 @@ def _formula_causes(pool: BatchPool) -> list[str]:
     if not pool.enable_auto_scale or run is None:
         return []
     if run.error:
-        told = f"its autoscale formula failed ({run.error.code}: {run.error.message})"
-        return [f"{without_sas(told)}: mend pool.autoscale_formula"]
+        cause = f"its autoscale formula failed ({run.error.code}: {run.error.message})"
+        return [f"{without_sas(cause)}: fix pool.autoscale_formula"]
     if not (pool.target_dedicated_nodes or pool.target_low_priority_nodes):
         return ["its autoscale formula asks for no nodes: see pool.autoscale_formula"]
     return []
