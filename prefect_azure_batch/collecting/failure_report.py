@@ -1,4 +1,4 @@
-"""The failure report: what failed, by cause, told before anything is deleted."""
+"""The failure report: what failed, by cause, written before anything is deleted."""
 
 import csv
 import re
@@ -10,12 +10,14 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
-from prefect_azure_batch.collecting.downloads import log_path, tail_of
+from prefect_azure_batch.collecting.logs import log_path, tail_of
 from prefect_azure_batch.collecting.markdown import code_block, escaped, table
-from prefect_azure_batch.errors import BatchTaskError, BatchTasksFailed, OutputMissing, quoted
+from prefect_azure_batch.errors import BatchTaskError, BatchTasksFailed, OutputMissing
+from prefect_azure_batch.messages import few, indented
+from prefect_azure_batch.model.result import Ending, Failure
 from prefect_azure_batch.model.run import Run
-from prefect_azure_batch.model.tasks import Ending, Failure
-from prefect_azure_batch.service.clients import Services, step
+from prefect_azure_batch.service.context import WorkContext
+from prefect_azure_batch.service.step import step
 
 ARTIFACT_KEY = "failures"
 REPORT_NAME = "failures.md"
@@ -23,7 +25,6 @@ ALL_NAME = "failures.csv"
 MOST_CAUSES = 20
 MOST_OF_A_CAUSE = 5
 MOST_INPUTS = 3
-TAIL_LINES = 20
 # In a table, a longer word would run over the edge of the page.
 LONGEST_ID = 24
 # An error is read on a terminal.
@@ -78,14 +79,9 @@ def _without_inputs(text: str, failure: Failure) -> str:
 
 
 @step("report failures")
-def report_failures(
-    services: Services,  # noqa: ARG001 - checked by step
-    run: Run,
-    failures: Sequence[Failure],
-    folder: Path,
-) -> None:
+def report_failures(context: WorkContext, failures: Sequence[Failure]) -> None:
     """Write the artifact `failures`, the same as a file beside the outputs, and all as CSV."""
-    report = write_failures(run, failures, folder)
+    report = write_failures(context.run, failures, context.folder)
     create_markdown_artifact(key=ARTIFACT_KEY, markdown=report, description="Failed batch tasks")
 
 
@@ -100,7 +96,7 @@ def write_failures(run: Run, failures: Sequence[Failure], folder: Path) -> str:
     return report
 
 
-def forget_failures(folder: Path) -> None:
+def delete_old_report(folder: Path) -> None:
     """Delete the report of an earlier run, which would be taken for this one's."""
     for name in (REPORT_NAME, ALL_NAME):
         (folder / name).unlink(missing_ok=True)
@@ -172,7 +168,7 @@ def num_batch_tasks(failures: Iterable[Failure]) -> int:
 
 
 def _section(cause: Cause, group: list[Failure], folder: Path) -> Iterator[str]:
-    yield f"## {len(group)} x {escaped(_told(cause))}"
+    yield f"## {len(group)} x {escaped(_title(cause))}"
     yield ""
     shown = group[:MOST_OF_A_CAUSE]
     header = ("Inputs", "Batch task", "Node", "Attempts", "Run time")
@@ -181,13 +177,13 @@ def _section(cause: Cause, group: list[Failure], folder: Path) -> Iterator[str]:
         yield f"\n{len(group) - len(shown)} more."
     for failure in shown:
         task_id = failure.ending.batch_task_id
-        tail = tail_of(log_path(folder, task_id) / "stderr.txt", TAIL_LINES)
+        tail = tail_of(log_path(folder, task_id) / "stderr.txt")
         if tail:
             yield f"\nLast lines of stderr of {task_id}:\n"
             yield code_block(tail)
 
 
-def _told(cause: Cause) -> str:
+def _title(cause: Cause) -> str:
     exit_code = f"exit code {cause.exit_code}" if cause.exit_code is not None else "no exit code"
     kind = f" ({cause.category})" if cause.category else ""
     return f"{exit_code}, {': '.join(filter(None, (cause.code, cause.message)))}{kind}"
@@ -207,14 +203,13 @@ def _cells(failure: Failure) -> tuple[str, ...]:
 
 
 def _shortened(name: str) -> str:
-    """Return an id with its middle left out if it is long; all of it stands in the CSV file."""
+    """Return an id with its middle left out if it is long; the CSV file has all of it."""
     is_long = len(name) > LONGEST_ID
     return f"{name[: LONGEST_ID // 2]}…{name[-LONGEST_ID // 4 :]}" if is_long else name
 
 
 def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_INPUTS} more" if len(names) > MOST_INPUTS else ""
-    return ", ".join(map(repr, names[:MOST_INPUTS])) + more
+    return few(list(map(repr, names)), MOST_INPUTS)
 
 
 def failure_error(failures: Sequence[Failure], folder: Path) -> BatchTaskError | OutputMissing:
@@ -233,7 +228,7 @@ def failure_error(failures: Sequence[Failure], folder: Path) -> BatchTaskError |
 def _line(group: list[Failure], folder: Path) -> str:
     ending = group[0].ending
     inputs = [name for failure in group for name in failure.inputs]
-    tail = tail_of(log_path(folder, ending.batch_task_id) / "stderr.txt", TAIL_LINES)
+    tail = tail_of(log_path(folder, ending.batch_task_id) / "stderr.txt")
     where = f"batch task {ending.batch_task_id} on node {ending.node_id or '(none)'}"
     what = f"exit code {ending.exit_code}, {ending.reason}"
-    return f"input {_names(inputs)}: {where}: {what}{quoted(tail)}"
+    return f"input {_names(inputs)}: {where}: {what}{indented(tail)}"

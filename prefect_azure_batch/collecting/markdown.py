@@ -24,7 +24,7 @@ def code_block(text: str) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Yield the lines of a table; what stands in the cells is escaped."""
+    """Yield the lines of a table; the content of the cells is escaped."""
     yield _row(header)
     yield _row(["---"] * len(header), is_markup=True)
     for row in rows:

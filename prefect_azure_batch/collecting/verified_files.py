@@ -1,19 +1,24 @@
 """One blob as one file: verified, read again if it came damaged, in its place only when whole."""
 
 import hashlib
-import time
 from pathlib import Path
+from typing import Any
 
 from azure.core.exceptions import DecodeError, HttpResponseError
 from azure.storage.blob import BlobClient, BlobProperties
 
 from prefect_azure_batch.errors import ServiceError
 from prefect_azure_batch.model.tasks import BlobPlace
-from prefect_azure_batch.service.clients import Outage, Services, error_code, service_errors
+from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.service.clients import Services
+from prefect_azure_batch.service.context import WorkContext
+from prefect_azure_batch.service.outages import Backoff, Outage
+from prefect_azure_batch.service.refusals import error_code, service_errors
+from prefect_azure_batch.service.step import step
 
 READS = 3
-FIRST_DELAY_S = 0.5
-LONGEST_DELAY_S = 30.0
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
 
 
 def fetch(services: Services, place: BlobPlace, path: Path) -> str:
@@ -25,17 +30,15 @@ def fetch(services: Services, place: BlobPlace, path: Path) -> str:
     Raises:
         ServiceError: the service refused, or was out of reach for too long.
     """
-    outage, delay_s = Outage(), FIRST_DELAY_S
+    outage, pause = Outage(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
     while True:
         services.check()
         try:
             with service_errors(f"download {place.name}"):
                 return _fetch(services.blobs.get_blob_client(place.container, place.name), path)
         except ServiceError as error:
-            if not outage.bears([error]):
-                raise
-        time.sleep(delay_s)
-        delay_s = min(2 * delay_s, LONGEST_DELAY_S)
+            outage.endure(error)
+        pause.wait()
 
 
 def _fetch(blob: BlobClient, path: Path) -> str:
@@ -93,3 +96,17 @@ def _read(blob: BlobClient, path: Path) -> str:
     finally:
         partial.unlink(missing_ok=True)
     return ""
+
+
+@step("look for outputs that are there")
+def verified_outputs(context: WorkContext) -> frozenset[str]:
+    """Return the names of the outputs that are there whole, as their workload can tell."""
+    container = context.blobs.get_container_client(context.run.output_container)
+    return frozenset(
+        str(blob.name) for blob in container.list_blobs() if _is_trusted(context.workload, blob)
+    )
+
+
+def _is_trusted(workload: Workload[Any], blob: BlobProperties) -> bool:
+    md5 = bytes(blob.content_settings.content_md5 or b"")
+    return workload.trusts(int(blob.size or 0), md5)
