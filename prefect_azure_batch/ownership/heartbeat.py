@@ -27,8 +27,9 @@ from prefect_azure_batch.errors import (
     ServiceError,
 )
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run
-from prefect_azure_batch.ownership.heartbeat_blob import Beat, Sighting, State, look_at_heartbeat
-from prefect_azure_batch.service.clients import service_errors
+from prefect_azure_batch.ownership.heartbeat_blob import Beat, RunState, Sighting, look_at_heartbeat
+from prefect_azure_batch.ownership.liveness import Evidence, LifeState, Marks, judge
+from prefect_azure_batch.service.refusals import service_errors
 from prefect_azure_batch.settings import Outcome
 
 BEATS_PER_LIMIT = 10
@@ -39,14 +40,14 @@ ONE_TRY: dict[str, Any] = {"retry_total": 0}
 
 
 class Heartbeat:
-    """The heartbeat of one process that lives, or wants to live, from a run.
+    """The heartbeat of one process that works on a run, or wants to.
 
     Args:
         blobs: the storage account.
         run: whose heartbeat; its limit also sets how often it is written.
         holder: the flow run that this process works for.
-        warn: told once of each outage of the thread's writes.
-        state: what this process does with the run: it goes on with it, or deletes it.
+        warn: called once for each outage of the thread's writes.
+        state: what this process does with the run: it works on it, or deletes it.
 
     Attributes:
         trouble: why the thread's last write failed; empty if it did not.
@@ -58,7 +59,7 @@ class Heartbeat:
         run: Run,
         holder: UUID,
         warn: Callable[[str], object] | None = None,
-        state: State = State.RUNNING,
+        state: RunState = RunState.RUNNING,
     ) -> None:
         self._blobs = blobs
         self._run = run
@@ -71,7 +72,7 @@ class Heartbeat:
         self._lost: RunLost | None = None
         self._lock = RLock()
         self._stopping = Event()
-        self._thread = Thread(target=self._keep_beating, name="heartbeat", daemon=True)
+        self._thread = Thread(target=self._keep_writing, name="heartbeat", daemon=True)
 
     @property
     def is_held(self) -> bool:
@@ -91,8 +92,8 @@ class Heartbeat:
     def take(self, limit_s: float, age_s: float) -> None:
         """Make the run this process's own, and write on from a thread until it is stopped.
 
-        A process that works for the same flow run is followed at once: Prefect has ended it. So
-        is what is kept; anybody else must have been silent for its limit. Safe to repeat.
+        It can be taken at once from a process of the same flow run, which Prefect has ended, and if
+        it is kept. From another process it can be taken when that is dead. Safe to repeat.
 
         Args:
             limit_s: the limit in seconds that whoever has it keeps to.
@@ -100,7 +101,7 @@ class Heartbeat:
 
         Raises:
             RunIsOver: it has succeeded, and is being deleted.
-            RunIsAlive: somebody else lives from the run.
+            RunIsAlive: somebody else works on the run.
             RunTakenOver: somebody else was faster just now.
         """
         with self._lock:
@@ -111,13 +112,14 @@ class Heartbeat:
             if seen and seen.beat.is_over:
                 raise RunIsOver(self._run.name)
             holder = seen.beat.holder if seen else self._run.flow_run_id
-            age_s = seen.age_s if seen else age_s
-            is_alive = seen.is_alive(limit_s) if seen else age_s < limit_s
-            if is_alive and holder != self._beat.holder:
-                raise RunIsAlive(self._run.name, holder, age_s, limit_s)
-            self.seize(seen)
+            marks = Marks(limit_s, self._run.delete_after, ())
+            now = seen.seen if seen else datetime.now(UTC)
+            liveness = judge(Evidence(marks, seen, age_s, now))
+            if liveness.state is LifeState.ALIVE and holder != self._beat.holder:
+                raise RunIsAlive(self._run.name, holder, seen.age_s if seen else age_s, limit_s)
+            self.take_unless_changed(seen)
 
-    def seize(self, seen: Sighting | None) -> None:
+    def take_unless_changed(self, seen: Sighting | None) -> None:
         """Make the run this process's own on the condition that nobody has touched it since.
 
         Args:
@@ -128,10 +130,10 @@ class Heartbeat:
             HeartbeatLost: it is gone, or its container is.
         """
         with self._lock:
-            self._follow(seen)
+            self._write_as_successor(seen)
             self._thread.start()
 
-    def follow(self) -> bool:
+    def take_from_ended_process(self) -> bool:
         """Take over, without a thread, from a process of the same flow run that has ended.
 
         Returns:
@@ -146,13 +148,13 @@ class Heartbeat:
         if holder != self._beat.holder:
             raise RunTakenOver(self._run.name, holder)
         if seen:
-            self._follow(seen)
+            self._write_as_successor(seen)
         return self.is_held
 
-    def _follow(self, seen: Sighting | None) -> None:
+    def _write_as_successor(self, seen: Sighting | None) -> None:
         update: dict[str, Any] = {"attempt": seen.beat.attempt if seen else 0}
-        if seen and self._beat.state is State.DELETING:
-            # Should this process die, what is kept is still known.
+        if seen and self._beat.state is RunState.DELETING:
+            # If this process dies, what is kept is still known.
             known = {"until", "kept", "outcome"}
             update |= {name: getattr(seen.beat, name) for name in known}
         self._write(self._beat.model_copy(update=update), seen.etag if seen else None)
@@ -167,28 +169,28 @@ class Heartbeat:
             self.check()
             self._rewrite(self._beat.model_copy(update={"attempt": attempt}))
 
-    def wait_for_person(self, until: datetime) -> None:
+    def mark_waiting(self, until: datetime) -> None:
         """Write down that the run waits for an answer, and until when, UTC.
 
         Raises:
             RunLost: the run is no longer this process's.
         """
-        self._change(State.WAITING, until.astimezone(UTC))
+        self._change(RunState.WAITING, until.astimezone(UTC))
 
-    def go_on(self) -> None:
+    def mark_running(self) -> None:
         """Write down that the run waits no longer.
 
         Raises:
             RunLost: the run is no longer this process's.
         """
-        self._change(State.RUNNING, None)
+        self._change(RunState.RUNNING, None)
 
-    def _change(self, state: State, until: datetime | None) -> None:
+    def _change(self, state: RunState, until: datetime | None) -> None:
         with self._lock:
             self.check()
             self._rewrite(self._beat.model_copy(update={"state": state, "until": until}))
 
-    def delete(
+    def mark_ended(
         self,
         until: datetime | None,
         kept: Sequence[str],
@@ -196,7 +198,7 @@ class Heartbeat:
         *,
         is_hurried: bool = False,
     ) -> None:
-        """Write down that the run has ended and what of it is not deleted; a thread beats on.
+        """Write down that the run has ended and what of it is not deleted; a thread writes on.
 
         The thread ends when it is stopped, or when the run's application container is deleted.
         Where this could not be written, the thread tries again.
@@ -213,7 +215,7 @@ class Heartbeat:
         """
         with self._lock:
             update = {
-                "state": State.DELETING,
+                "state": RunState.DELETING,
                 "until": until and until.astimezone(UTC),
                 "kept": tuple(kept),
                 "outcome": outcome,
@@ -224,20 +226,20 @@ class Heartbeat:
             self._rewrite(self._beat, **(ONE_TRY if is_hurried else {}))
 
     def finish(self) -> None:
-        """Stop; what `delete` has left can be gone on with by anybody from now on.
+        """Stop; from now on anybody can resume what `mark_ended` has left.
 
-        If that cannot be written, they can when this heartbeat is past its limit.
+        If that cannot be written, they can as soon as this heartbeat is past its limit.
         """
         self.stop()
         is_others = isinstance(self._lost, RunTakenOver)
-        if is_others or self._beat.state is not State.DELETING or self._beat.until is None:
+        if is_others or self._beat.state is not RunState.DELETING or self._beat.until is None:
             return
         try:
-            self.keep(self._beat.until, self._beat.kept)
+            self.mark_kept(self._beat.until, self._beat.kept)
         except (RunLost, ServiceError) as error:
-            self._warn(f"what is kept can be gone on with in {self._limit_s:g} s: {error}")
+            self._warn(f"what is kept can be resumed in {self._limit_s:g} s: {error}")
 
-    def keep(self, until: datetime, kept: Sequence[str] | None = None) -> None:
+    def mark_kept(self, until: datetime, kept: Sequence[str] | None = None) -> None:
         """Stop, and declare what the run leaves to be evidence: anybody may resume it.
 
         Args:
@@ -250,14 +252,14 @@ class Heartbeat:
         self.stop()
         with self._lock:
             update = {
-                "state": State.KEPT,
+                "state": RunState.KEPT,
                 "until": until.astimezone(UTC),
                 "kept": None if kept is None else tuple(kept),
             }
             self._rewrite(self._beat.model_copy(update=update))
 
-    def make_sure(self) -> None:
-        """Stop, and write once more: the run is still this process's, and what it has is, too.
+    def renew(self) -> None:
+        """Stop, and write once more, which proves that the run is still this process's.
 
         Raises:
             RunLost: it is not.
@@ -273,7 +275,7 @@ class Heartbeat:
             self._thread.join()
 
     def check(self) -> None:
-        """Return if this process may go on with the run; does so before it is taken as well.
+        """Return if this process may continue the run; before it is taken, it may.
 
         Raises:
             HeartbeatLost: its heartbeat is gone, or could not be written for its limit.
@@ -285,22 +287,22 @@ class Heartbeat:
             self._lost = HeartbeatLost(
                 self._run.name,
                 f"it could not be written for {self._limit_s:g} s ({self.trouble}); when the "
-                f"storage account can be reached again, resume={self._run.name} goes on",
+                f"storage account can be reached again, resume={self._run.name} continues it",
             )
             raise self._lost
 
-    def _keep_beating(self) -> None:
+    def _keep_writing(self) -> None:
         while not self._stopping.wait(self._limit_s / BEATS_PER_LIMIT):
             try:
                 with self._lock:
                     self.check()
                     self._rewrite(self._beat, **ONE_TRY)
             except RunLost:
-                # Told by `check`, in the thread that works.
+                # Raised by `check`, in the thread that works.
                 return
             except ServiceError as error:
                 if not self.trouble:
-                    self._warn(f"{error}; the run goes on for {self._limit_s:g} s without it")
+                    self._warn(f"{error}; the run continues for {self._limit_s:g} s without it")
                 self.trouble = str(error)
 
     def _rewrite(self, beat: Beat, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""What stands in a run's heartbeat, and what it tells about the run.
+"""The blob of a run's heartbeat: what it says, and how old it is.
 
 Its age is measured by the service's clock alone: the Last-Modified of the blob against the Date
 of the same answer.
@@ -13,24 +13,25 @@ from typing import Any
 from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import BlobServiceClient
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from prefect_azure_batch.errors import HeartbeatDamaged
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run
-from prefect_azure_batch.service.clients import error_code
+from prefect_azure_batch.service.refusals import error_code
 from prefect_azure_batch.settings import Outcome
 
 GONE = frozenset({"BlobNotFound", "ContainerNotFound", "ContainerBeingDeleted", "ResourceNotFound"})
 
 
-class State(StrEnum):
+class RunState(StrEnum):
     """What a run is doing, as far as others must know.
 
     Attributes:
-        RUNNING: at work; dead if it falls silent for its limit.
+        RUNNING: at work; dead if it is silent for its limit.
         WAITING: asks a person, without a thread that writes; alive until `until`.
         KEPT: ended, and its resources are evidence until `until`; anybody may resume it.
         DELETING: ended or dead, and being deleted by `holder`, the run itself or a janitor, which
-            beats meanwhile.
+            writes it meanwhile.
     """
 
     RUNNING = "running"
@@ -40,10 +41,10 @@ class State(StrEnum):
 
 
 class Beat(BaseModel):
-    """What stands in the blob.
+    """What the blob says.
 
     Attributes:
-        holder: the flow run that lives from the run, 32 hexadecimal digits.
+        holder: the flow run that works on the run, 32 hexadecimal digits.
         process: distinguishes processes of one flow run: Prefect starts a retry in a new one.
         attempt: the last attempt that was opened; 0 before the first.
         state: what the run is doing.
@@ -58,14 +59,14 @@ class Beat(BaseModel):
     holder: str
     process: str
     attempt: int = 0
-    state: State = State.RUNNING
+    state: RunState = RunState.RUNNING
     until: AwareDatetime | None = None
     kept: tuple[str, ...] | None = None
     outcome: Outcome | None = None
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to go on with: it succeeded, and its containers are waste."""
+        """Whether nothing is left to resume: it succeeded, and its containers are waste."""
         has_succeeded = self.outcome is Outcome.SUCCEEDED
         return has_succeeded and self.kept is not None and "containers" not in self.kept
 
@@ -75,7 +76,7 @@ class Sighting:
     """A heartbeat as it was seen.
 
     Attributes:
-        beat: what stood there.
+        beat: what it said.
         etag: for writing on the condition that nobody else has.
         age_s: seconds since it was written, by the service's clock.
         seen: that clock when it was read, UTC.
@@ -85,18 +86,6 @@ class Sighting:
     etag: str
     age_s: float
     seen: datetime
-
-    def is_alive(self, limit_s: float) -> bool:
-        """Tell whether somebody lives from the run.
-
-        Args:
-            limit_s: seconds of silence after which a running one is dead.
-        """
-        if self.beat.state is State.KEPT:
-            return False
-        if self.beat.state is State.WAITING and self.beat.until:
-            return self.seen < self.beat.until
-        return self.age_s < limit_s
 
 
 class ServiceClock:
@@ -121,6 +110,7 @@ def look_at_heartbeat(blobs: BlobServiceClient, run: Run) -> Sighting | None:
     """Return a run's heartbeat, None if there is none or its container is going.
 
     Raises:
+        HeartbeatDamaged: what is there cannot be read.
         HttpResponseError: the service refused for another reason.
     """
     clock = ServiceClock()
@@ -131,6 +121,9 @@ def look_at_heartbeat(blobs: BlobServiceClient, run: Run) -> Sighting | None:
         if error_code(error) not in GONE:
             raise
         return None
-    beat = Beat.model_validate_json(found.readall())
+    try:
+        beat = Beat.model_validate_json(found.readall())
+    except ValidationError as error:
+        raise HeartbeatDamaged(run.name) from error
     age_s = clock.seconds_since(found.properties.last_modified)
     return Sighting(beat, str(found.properties.etag), age_s, clock.now)

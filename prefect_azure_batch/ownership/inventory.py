@@ -1,23 +1,24 @@
 """What of ours is on the services, by run: pools, jobs and containers with our marks."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from azure.batch.models import BatchMetadataItem
-from pydantic import ValidationError
-
+from prefect_azure_batch.errors import HeartbeatDamaged
 from prefect_azure_batch.model.run import MARK, PREFIX, Run, new_run
-from prefect_azure_batch.ownership.deletion import Kinds
+from prefect_azure_batch.ownership.deletion import KindsToDelete
 from prefect_azure_batch.ownership.heartbeat_blob import ServiceClock, Sighting, look_at_heartbeat
-from prefect_azure_batch.ownership.liveness import Evidence, Verdict, Word, judge, read_marks
-from prefect_azure_batch.service.clients import Services, lowered, step
+from prefect_azure_batch.ownership.liveness import Evidence, LifeState, Liveness, judge, read_marks
+from prefect_azure_batch.service.clients import Services
+from prefect_azure_batch.service.refusals import lowered
+from prefect_azure_batch.service.specs import marks as marks_of
+from prefect_azure_batch.service.step import step
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 
 RUN_ID = re.compile("[0-9a-f]{32}")
-NOTHING = Kinds(containers=False, job=False, pool=False)
+NOTHING = KindsToDelete(containers=False, job=False, pool=False)
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,10 @@ class Resource:
         kind: which of the three.
         name: its id or name.
         marks: its metadata.
-        age_s: seconds since it was created, by its service's clock; a container's marks renew it.
+        age_s: seconds since it was created, by its service's clock; of a container, since its
+            metadata was last set.
         num_nodes: that a pool has now; each is billed.
-        pool_id: where a job's batch tasks run; empty for what is no job, or has ended.
+        pool_id: where a job's batch tasks run; empty for what is not a job, or has ended.
     """
 
     kind: str
@@ -58,13 +60,13 @@ class Resource:
 
 
 @dataclass(frozen=True)
-class Estate:
-    """Everything that one run has.
+class RunResources:
+    """Everything that one run has on the services.
 
     Attributes:
         run: whose, in the last attempt that is known.
         resources: what it has; at least one.
-        evidence: whether it lives.
+        evidence: of whether it is alive.
     """
 
     run: Run
@@ -72,24 +74,24 @@ class Estate:
     evidence: Evidence
 
     @property
-    def verdict(self) -> Verdict:
-        """Whether it lives."""
+    def liveness(self) -> Liveness:
+        """Whether it is alive."""
         return judge(self.evidence)
 
     @property
-    def waste(self) -> Kinds:
+    def waste(self) -> KindsToDelete:
         """The kinds of what it has that are to be deleted now."""
-        verdict = self.verdict
-        if verdict.word is Word.DEAD:
-            return Kinds()
-        if verdict.kept is None:
+        liveness = self.liveness
+        if liveness.state is LifeState.DEAD:
+            return KindsToDelete()
+        if liveness.kept is None:
             return NOTHING
         # The application container stays as long as anything does.
         there = {of.kind for of in self.resources if of.name != self.run.application_container}
-        return Kinds(
-            containers="containers" not in verdict.kept and "container" in there,
-            job="job" not in verdict.kept and "job" in there,
-            pool="pool" not in verdict.kept and "pool" in there,
+        return KindsToDelete(
+            containers="containers" not in liveness.kept and "container" in there,
+            job="job" not in liveness.kept and "job" in there,
+            pool="pool" not in liveness.kept and "pool" in there,
         )
 
     @property
@@ -99,22 +101,22 @@ class Estate:
 
     @property
     def holders(self) -> tuple[str, ...]:
-        """The flow run that made it and the one that lived from it last, 32 digits each."""
+        """The flow run that made it and the one that worked on it last, 32 digits each."""
         seen = self.evidence.sighting
         return tuple(dict.fromkeys((self.run.flow_run_id, *((seen.beat.holder,) if seen else ()))))
 
 
 @dataclass(frozen=True)
-class Census:
+class Inventory:
     """What is on both accounts.
 
     Attributes:
-        estates: of each run of ours, the oldest name first.
+        runs: what each run of ours has, the oldest name first.
         strays: with our mark, but with a name or a flow run that no run of ours can have.
         others: of somebody else.
     """
 
-    estates: tuple[Estate, ...]
+    runs: tuple[RunResources, ...]
     strays: tuple[Resource, ...]
     others: tuple[Resource, ...]
 
@@ -122,37 +124,38 @@ class Census:
     def num_nodes(self) -> int:
         """Nodes in all pools of the account."""
         pools = [resource.num_nodes for resource in (*self.strays, *self.others)]
-        return sum(pools) + sum(estate.num_nodes for estate in self.estates)
+        return sum(pools) + sum(of.num_nodes for of in self.runs)
 
 
 @step("look at what is there")
-def take_census(services: Services) -> Census:
+def take_inventory(services: Services) -> Inventory:
     """Look at everything on both accounts, and at the heartbeat of each of our runs."""
     clock = ServiceClock()
-    found = list(_resources(services, clock))
+    found = list(_all_resources(services, clock))
     by_run: dict[str, list[Resource]] = {}
     for resource in found:
         if _belongs(resource):
             by_run.setdefault(resource.run_id, []).append(resource)
-    estates = (
-        _estate(services, clock.now, run_id, by_run[run_id], found) for run_id in sorted(by_run)
+    runs = (
+        _resources_of(services, clock.now, run_id, by_run[run_id], found)
+        for run_id in sorted(by_run)
     )
-    return Census(
-        tuple(estates),
+    return Inventory(
+        tuple(runs),
         tuple(item for item in found if item.is_ours and not _belongs(item)),
         tuple(item for item in found if not item.is_ours),
     )
 
 
-def look_at_run(services: Services, run: Run) -> Estate | None:
+def look_at_run(services: Services, run: Run) -> RunResources | None:
     """Look at one run afresh; None if nothing is left of it."""
     clock = ServiceClock()
-    found = list(_resources(services, clock, run.name))
+    found = list(_all_resources(services, clock, run.name))
     own = [item for item in found if item.run_id == run.flow_run_id and _belongs(item)]
-    return _estate(services, clock.now, run.flow_run_id, own, found) if own else None
+    return _resources_of(services, clock.now, run.flow_run_id, own, found) if own else None
 
 
-def _resources(services: Services, clock: ServiceClock, prefix: str = "") -> Iterator[Resource]:
+def _all_resources(services: Services, clock: ServiceClock, prefix: str = "") -> Iterator[Resource]:
     """Give all resources whose names begin so; of jobs all, for they can work on any pool."""
     batch_clock = ServiceClock()
     fields = ["id", "metadata", "creationTime"]
@@ -164,7 +167,7 @@ def _resources(services: Services, clock: ServiceClock, prefix: str = "") -> Ite
     for pool in pools:
         num_nodes = (pool.current_dedicated_nodes or 0) + (pool.current_low_priority_nodes or 0)
         age_s = batch_clock.seconds_since(pool.creation_time)
-        yield Resource("pool", pool.id, _marks(pool.metadata), age_s, num_nodes=num_nodes)
+        yield Resource("pool", pool.id, marks_of(pool.metadata), age_s, num_nodes=num_nodes)
     jobs = services.batch.list_jobs(
         select=[*fields, "state", "poolInfo"], raw_response_hook=batch_clock
     )
@@ -172,7 +175,7 @@ def _resources(services: Services, clock: ServiceClock, prefix: str = "") -> Ite
         is_over = lowered(job.state) in {"completed", "deleting"}
         pool_id = "" if is_over else job.pool_info.pool_id or ""
         age_s = batch_clock.seconds_since(job.creation_time)
-        yield Resource("job", job.id, _marks(job.metadata), age_s, pool_id=pool_id)
+        yield Resource("job", job.id, marks_of(job.metadata), age_s, pool_id=pool_id)
     # Last, so that the time is that of the heartbeats, which are looked at next.
     containers = services.blobs.list_containers(
         name_starts_with=prefix or None, include_metadata=True, raw_response_hook=clock
@@ -180,10 +183,6 @@ def _resources(services: Services, clock: ServiceClock, prefix: str = "") -> Ite
     for container in containers:
         age_s = clock.seconds_since(container.last_modified)
         yield Resource("container", str(container.name), dict(container.metadata or {}), age_s)
-
-
-def _marks(items: Iterable[BatchMetadataItem] | None) -> dict[str, str]:
-    return {item.name: item.value for item in items or ()}
 
 
 def _belongs(resource: Resource) -> bool:
@@ -200,13 +199,13 @@ def _run(run_id: str) -> Run:
     return new_run(UUID(run_id), 0, JobSettings(), CleanUpPolicy())
 
 
-def _estate(
+def _resources_of(
     services: Services,
     now: datetime,
     run_id: str,
     own: list[Resource],
     everything: list[Resource],
-) -> Estate:
+) -> RunResources:
     marks = read_marks(run_id, (resource.marks for resource in own))
     attempts = [
         int(resource.name.rpartition("-")[2]) for resource in own if resource.kind != "container"
@@ -214,7 +213,7 @@ def _estate(
     said = {"heartbeat_limit_s": marks.limit_s, "delete_after": marks.delete_after}
     update = {name: value for name, value in said.items() if value}
     run = _run(run_id).model_copy(update=update).in_attempt(max(attempts, default=0))
-    sighting, is_readable = _sighting(services, run)
+    sighting, is_readable = _heartbeat(services, run)
     evidence = Evidence(
         marks,
         sighting,
@@ -223,14 +222,14 @@ def _estate(
         is_readable=is_readable,
         users=_users(own, everything),
     )
-    return Estate(run, tuple(own), evidence)
+    return RunResources(run, tuple(own), evidence)
 
 
-def _sighting(services: Services, run: Run) -> tuple[Sighting | None, bool]:
+def _heartbeat(services: Services, run: Run) -> tuple[Sighting | None, bool]:
     """Return the run's heartbeat, and whether what stands there can be read."""
     try:
         return look_at_heartbeat(services.blobs, run), True
-    except ValidationError:
+    except HeartbeatDamaged:
         return None, False
 
 

@@ -1,6 +1,6 @@
-"""Whether a run lives, as others can tell: by its marks and its heartbeat alone; pure.
+"""Whether a run is alive: the one rule, by its marks and its heartbeat alone; pure.
 
-Prefect's word is no part of it: it shows runs as running that have been dead for days.
+What Prefect says does not count: it shows runs as running that have been dead for days.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB, PREFIX
-from prefect_azure_batch.ownership.heartbeat_blob import Sighting, State
+from prefect_azure_batch.ownership.heartbeat_blob import RunState, Sighting
 
 # The service gives up a batch task after this time, and no run is allowed more.
 LONGEST_RUN_S = 180 * 24 * 3600.0
@@ -17,14 +17,14 @@ LONGEST_RUN_S = 180 * 24 * 3600.0
 AT_WORK = frozenset({"RUNNING", "PENDING", "CANCELLING"})
 
 
-class Word(StrEnum):
+class LifeState(StrEnum):
     """What becomes of a run.
 
     Attributes:
         ALIVE: left alone, whatever Prefect says.
         KEPT: ended; left alone until its time is over.
         DEAD: deleted whole.
-        UNCLEAR: its marks cannot be read; left alone, and told.
+        UNCLEAR: its marks cannot be read; left alone, and reported.
     """
 
     ALIVE = "alive"
@@ -34,17 +34,17 @@ class Word(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Liveness:
     """What becomes of a run, and why.
 
     Attributes:
-        word: what.
+        state: what.
         why: the evidence, in words.
-        again_s: seconds after which it is worth to look again; None: no use to wait for it.
+        again_s: seconds after which it is worth looking again; None: waiting is of no use.
         kept: of a kept run that is silent, the kinds of resources that stay; None: all.
     """
 
-    word: Word
+    state: LifeState
     why: str
     again_s: float | None = None
     kept: tuple[str, ...] | None = None
@@ -52,7 +52,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Marks:
-    """What the resources of a run say about it; what several of them say differently, the longest.
+    """What the resources of a run say about it; where they differ, the longest time.
 
     Attributes:
         limit_s: seconds of silence after which it is dead; None: none of them says it.
@@ -97,16 +97,14 @@ def read_marks(run_id: str, marked: Iterable[Mapping[str, str]]) -> Marks:
     limits = [limit for marks in all_marks if (limit := _seconds(marks.get("heartbeat_limit_s")))]
     ends = [end for marks in all_marks if (end := _instant(marks.get("delete_after")))]
     place = f"{PREFIX}{run_id}-application/{HEARTBEAT_BLOB}"
-    damages = {
-        "no readable heartbeat_limit_s": not limits,
-        "no readable delete_after": not ends,
-        "no heartbeat of its own": all(marks.get("heartbeat") != place for marks in all_marks),
-    }
-    return Marks(
-        max(limits, default=None),
-        max(ends, default=None),
-        tuple(told for told, holds in damages.items() if holds),
-    )
+    damages = []
+    if not limits:
+        damages.append("no readable heartbeat_limit_s")
+    if not ends:
+        damages.append("no readable delete_after")
+    if all(marks.get("heartbeat") != place for marks in all_marks):
+        damages.append("no heartbeat of its own")
+    return Marks(max(limits, default=None), max(ends, default=None), tuple(damages))
 
 
 def _seconds(text: str | None) -> float | None:
@@ -125,13 +123,13 @@ def _instant(text: str | None) -> datetime | None:
     return value if value.tzinfo else None
 
 
-def judge(evidence: Evidence) -> Verdict:
+def judge(evidence: Evidence) -> Liveness:
     """Tell whether a run lives."""
     marks, seen = evidence.marks, evidence.sighting
-    if marks.limit_s and seen and _beats(seen, marks.limit_s):
+    if marks.limit_s and seen and _is_fresh(seen, marks.limit_s):
         return _alive(seen, marks.limit_s, marks.delete_after)
     if evidence.users:
-        return Verdict(Word.ALIVE, f"others work on its pool: {', '.join(evidence.users)}")
+        return Liveness(LifeState.ALIVE, f"others work on its pool: {', '.join(evidence.users)}")
     if marks.limit_s is None or marks.delete_after is None or marks.damages:
         return _unclear(evidence, ", ".join(marks.damages))
     if not evidence.is_readable:
@@ -141,67 +139,73 @@ def judge(evidence: Evidence) -> Verdict:
     return _silent(seen, marks.limit_s, marks.delete_after)
 
 
-def _beats(seen: Sighting, limit_s: float) -> bool:
-    return seen.beat.state is not State.KEPT and seen.age_s < limit_s
+def _is_fresh(seen: Sighting, limit_s: float) -> bool:
+    return seen.beat.state is not RunState.KEPT and seen.age_s < limit_s
 
 
-def _alive(seen: Sighting, limit_s: float, waste_after: datetime | None) -> Verdict:
-    told = f"heartbeat of {seen.age_s:.0f} s ago, limit {limit_s:g} s"
+def _alive(seen: Sighting, limit_s: float, waste_after: datetime | None) -> Liveness:
+    why = f"heartbeat of {seen.age_s:.0f} s ago, limit {limit_s:g} s"
     again_s = limit_s - seen.age_s
-    if seen.beat.state is State.DELETING:
-        return Verdict(Word.ALIVE, f"flow run {seen.beat.holder} is deleting it; {told}", again_s)
-    if seen.beat.state is State.WAITING:
-        return Verdict(Word.ALIVE, f"waits for a person; {told}")
+    if seen.beat.state is RunState.DELETING:
+        return Liveness(
+            LifeState.ALIVE, f"flow run {seen.beat.holder} is deleting it; {why}", again_s
+        )
+    if seen.beat.state is RunState.WAITING:
+        return Liveness(LifeState.ALIVE, f"waits for a person; {why}")
     late = ", though past delete_after" if waste_after and seen.seen > waste_after else ""
-    return Verdict(Word.ALIVE, told + late, again_s)
+    return Liveness(LifeState.ALIVE, why + late, again_s)
 
 
-def _unclear(evidence: Evidence, damages: str) -> Verdict:
-    told = f"{damages}; {evidence.age_s:.0f} s old"
+def _unclear(evidence: Evidence, damages: str) -> Liveness:
+    why = f"{damages}; {evidence.age_s:.0f} s old"
     if evidence.age_s > LONGEST_RUN_S:
-        return Verdict(Word.DEAD, f"{told}, and no run may take longer than {LONGEST_RUN_S:.0f} s")
-    return Verdict(Word.UNCLEAR, f"{told}: look yourself, and delete it by hand")
+        return Liveness(
+            LifeState.DEAD, f"{why}, and no run may take longer than {LONGEST_RUN_S:.0f} s"
+        )
+    return Liveness(LifeState.UNCLEAR, f"{why}: look yourself, and delete it by hand")
 
 
-def _unreadable(evidence: Evidence, waste_after: datetime) -> Verdict:
+def _unreadable(evidence: Evidence, waste_after: datetime) -> Liveness:
     if evidence.now > waste_after:
-        return Verdict(Word.DEAD, "its heartbeat is damaged, and it is past delete_after")
+        return Liveness(LifeState.DEAD, "its heartbeat is damaged, and it is past delete_after")
     return _unclear(evidence, "its heartbeat is damaged")
 
 
-def _without_heartbeat(age_s: float, limit_s: float) -> Verdict:
-    told = f"no heartbeat, {age_s:.0f} s old, limit {limit_s:g} s"
+def _without_heartbeat(age_s: float, limit_s: float) -> Liveness:
+    why = f"no heartbeat, {age_s:.0f} s old, limit {limit_s:g} s"
     if age_s < limit_s:
-        return Verdict(Word.ALIVE, told, limit_s - age_s)
-    return Verdict(Word.DEAD, told)
+        return Liveness(LifeState.ALIVE, why, limit_s - age_s)
+    return Liveness(LifeState.DEAD, why)
 
 
-def _silent(seen: Sighting, limit_s: float, waste_after: datetime) -> Verdict:
-    """Judge a run that does not beat: it may not have to."""
+def _silent(seen: Sighting, limit_s: float, waste_after: datetime) -> Liveness:
+    """Judge a run without a fresh heartbeat: it may not need one."""
     beat = seen.beat
     until = min(beat.until or waste_after, waste_after)
-    # Whoever fell silent while deleting was to leave what is kept.
-    if beat.state is State.KEPT or (beat.state is State.DELETING and beat.until):
-        word = Word.KEPT if seen.seen < until else Word.DEAD
-        # A moment ago it was deleting the rest itself.
+    # A process that died while it deleted the rest has left what was to be kept.
+    if beat.state is RunState.KEPT or (beat.state is RunState.DELETING and beat.until):
+        state = LifeState.KEPT if seen.seen < until else LifeState.DEAD
+        # A fresh one may still be deleting the rest itself.
         kept = beat.kept if seen.age_s >= limit_s else None
-        return Verdict(word, f"kept until {_minute(until)}", kept=kept)
-    if beat.state is State.WAITING:
-        # Whoever waited needs a moment to go on.
-        word = Word.ALIVE if seen.seen < until + timedelta(seconds=limit_s) else Word.DEAD
-        return Verdict(word, f"waits for a person until {_minute(until)}")
-    return Verdict(Word.DEAD, f"heartbeat of {seen.age_s:.0f} s ago, limit {limit_s:g} s")
+        return Liveness(state, f"kept until {_minute(until)}", kept=kept)
+    if beat.state is RunState.WAITING:
+        # Who waited needs a moment to continue.
+        state = (
+            LifeState.ALIVE if seen.seen < until + timedelta(seconds=limit_s) else LifeState.DEAD
+        )
+        return Liveness(state, f"waits for a person until {_minute(until)}")
+    return Liveness(LifeState.DEAD, f"heartbeat of {seen.age_s:.0f} s ago, limit {limit_s:g} s")
 
 
 def _minute(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def is_corpse(verdict: Verdict, state_type: str | None) -> bool:
+def is_wrongly_at_work(liveness: Liveness, state_type: str | None) -> bool:
     """Tell whether Prefect takes a dead run for being at work.
 
     Args:
-        verdict: on the run.
+        liveness: of the run.
         state_type: the type of its state, upper case; None: this server does not know it.
     """
-    return verdict.word is Word.DEAD and state_type in AT_WORK
+    return liveness.state is LifeState.DEAD and state_type in AT_WORK

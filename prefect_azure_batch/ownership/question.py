@@ -35,7 +35,7 @@ Question = Callable[[Mapping[str, str], int], Mapping[str, bool]]
 """Asks a person, given names by kind and seconds for the answer; returns by kind what to delete."""
 
 on_question: ContextVar[Question | None] = ContextVar("on_question", default=None)
-"""Asks on a terminal; without one the question stands in Prefect's UI."""
+"""Asks on a terminal; without one Prefect's UI shows the question."""
 
 
 def ask(
@@ -61,7 +61,7 @@ def ask(
     try:
         empty_pool()
         until = datetime.now(UTC) + timedelta(seconds=policy.ask_timeout_s)
-        heartbeat.wait_for_person(min(until, run.delete_after))
+        heartbeat.mark_waiting(min(until, run.delete_after))
     except RunLost:
         raise
     except ServiceError as error:
@@ -69,7 +69,7 @@ def ask(
         return policy.answered({})
     question = on_question.get() or ask_in_ui
     said = question(names, policy.ask_timeout_s)
-    heartbeat.go_on()
+    heartbeat.mark_running()
     kept = ", ".join(kind for kind, is_deleted in said.items() if not is_deleted)
     get_run_logger().info("answered: keep %s", kept or "nothing")
     return policy.answered(said)
@@ -84,7 +84,7 @@ def _names(run: Run, policy: CleanUpPolicy) -> dict[str, str]:
 
 
 def ask_in_ui(names: Mapping[str, str], timeout_s: int) -> Mapping[str, bool]:
-    """Pause the flow run with a form; nobody's answer is as if everything had been left ticked.
+    """Pause the flow run with a form; without an answer everything is deleted.
 
     Args:
         names: what is asked about, by kind.
@@ -96,7 +96,7 @@ def ask_in_ui(names: Mapping[str, str], timeout_s: int) -> Mapping[str, bool]:
         said = pause_flow_run(form, timeout=timeout_s, poll_interval=POLL_S)
     except FlowPauseTimeout:
         get_run_logger().info("nobody has answered for %d s", timeout_s)
-        _go_on_running()
+        _set_running()
         return dict.fromkeys(names, True)
     return {kind: bool(getattr(said, f"delete_{kind}")) for kind in names}
 
@@ -113,7 +113,7 @@ def form_of(names: Mapping[str, str]) -> type[RunInput]:
     return create_model("WhatToDelete", __base__=RunInput, **fields)
 
 
-def _go_on_running() -> None:
+def _set_running() -> None:
     """Put the flow run back to work: the server would fail one whose pause is over."""
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(UUID(flow_run.id), Running(), force=True)

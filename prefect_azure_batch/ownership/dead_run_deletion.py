@@ -7,17 +7,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from azure.core.exceptions import HttpResponseError
-
 from prefect_azure_batch.errors import CleanUpIncomplete, PipelineError, RunLost
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB
-from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers
+from prefect_azure_batch.ownership.deletion import KindsToDelete, delete_leftovers
 from prefect_azure_batch.ownership.heartbeat import Heartbeat
-from prefect_azure_batch.ownership.heartbeat_blob import State
-from prefect_azure_batch.ownership.inventory import NOTHING, Estate, look_at_run
-from prefect_azure_batch.ownership.liveness import Word
-from prefect_azure_batch.service.clients import Services, error_code, service_errors, step
+from prefect_azure_batch.ownership.heartbeat_blob import RunState
+from prefect_azure_batch.ownership.inventory import NOTHING, RunResources, look_at_run
+from prefect_azure_batch.ownership.liveness import LifeState
+from prefect_azure_batch.service.clients import Services
+from prefect_azure_batch.service.context import RunContext
 from prefect_azure_batch.service.parallel import in_parallel
+from prefect_azure_batch.service.refusals import accepting, service_errors
+from prefect_azure_batch.service.step import step
 
 # A pool can take minutes.
 TIMEOUT_S = 1800
@@ -32,7 +33,7 @@ class Removal:
     Attributes:
         run_id: whose, 32 hexadecimal digits.
         done: what was done, in words.
-        is_taken: whether it was dead still, so that its flow runs are.
+        is_taken: whether it was still dead, and with it its flow runs.
         problem: why something is left; None if nothing is that should not be.
     """
 
@@ -50,43 +51,45 @@ class Removal:
 
 
 @step("delete what is dead", is_repeated=False)
-def remove_all(
-    services: Services, estates: Iterable[Estate], holder: UUID, timeout_s: float = TIMEOUT_S
+def delete_dead_runs(
+    services: Services, dead: Iterable[RunResources], holder: UUID, timeout_s: float = TIMEOUT_S
 ) -> list[Removal]:
-    """Delete dead runs, several at once; trouble with one keeps no other from being deleted.
+    """Delete dead runs, several at once; an error of one does not keep others from being deleted.
 
     Args:
         services: the clients.
-        estates: the runs, as they were found dead, or kept with waste beside.
+        dead: the runs, as they were found dead, or kept with waste beside.
         holder: the flow run that deletes them.
         timeout_s: seconds to wait until everything of one run is gone.
     """
 
-    def removed(estate: Estate) -> Removal:
+    def deleted(found: RunResources) -> Removal:
         """Delete one."""
-        return remove_run(services, estate, holder, timeout_s)
+        return delete_dead_run(services, found, holder, timeout_s)
 
-    return [removal for some in in_parallel(removed, estates) for removal in some]
+    return [removal for some in in_parallel(deleted, dead) for removal in some]
 
 
-def remove_run(services: Services, estate: Estate, holder: UUID, timeout_s: float) -> Removal:
+def delete_dead_run(
+    services: Services, found: RunResources, holder: UUID, timeout_s: float
+) -> Removal:
     """Delete a run if it is dead still, and nobody else takes it first.
 
     Args:
         services: the clients.
-        estate: the run, as it was found dead.
+        found: the run, as it was found dead.
         holder: the flow run that deletes it.
         timeout_s: seconds to wait until all of it is gone.
     """
-    run_id = estate.run.flow_run_id
+    run_id = found.run.flow_run_id
     try:
         with service_errors("look again"):
-            again = look_at_run(services, estate.run)
+            again = look_at_run(services, found.run)
         if again is None:
             return Removal(run_id, "gone meanwhile")
         if again.waste == NOTHING:
-            return Removal(run_id, f"left alone: {again.verdict.why}")
-        heartbeat = _seized(services, again, holder)
+            return Removal(run_id, f"left alone: {again.liveness.why}")
+        heartbeat = _taken(services, again, holder)
     except RunLost as lost:
         return Removal(run_id, f"left alone: {lost}")
     except PipelineError as problem:
@@ -100,36 +103,34 @@ def remove_run(services: Services, estate: Estate, holder: UUID, timeout_s: floa
     return Removal(run_id, f"deleted {', '.join(deleted)}", is_taken=True)
 
 
-def _seized(services: Services, estate: Estate, holder: UUID) -> Heartbeat:
-    """Take the run to delete it: whoever would go on with it is refused from now on."""
-    run = estate.run
+def _taken(services: Services, found: RunResources, holder: UUID) -> Heartbeat:
+    """Take the run to delete it: who would resume it is refused from now on."""
+    run = found.run
     application = services.blobs.get_container_client(run.application_container)
     with service_errors("take the dead run"):
-        if not estate.evidence.is_readable:
+        if not found.evidence.is_readable:
             application.delete_blob(HEARTBEAT_BLOB)
-        if run.application_container not in {item.name for item in estate.resources}:
+        if run.application_container not in {item.name for item in found.resources}:
             # Somebody deleted it; without a place for the heartbeat the run is anybody's.
-            try:
+            with accepting("ContainerAlreadyExists"):
                 application.create_container(metadata=run.metadata)
-            except HttpResponseError as error:
-                if error_code(error) != "ContainerAlreadyExists":
-                    raise
-    heartbeat = Heartbeat(services.blobs, run, holder, state=State.DELETING)
-    heartbeat.seize(estate.evidence.sighting)
+    heartbeat = Heartbeat(services.blobs, run, holder, state=RunState.DELETING)
+    heartbeat.take_unless_changed(found.evidence.sighting)
     return heartbeat
 
 
 def _deleted(
-    services: Services, estate: Estate, heartbeat: Heartbeat, timeout_s: float
+    services: Services, found: RunResources, heartbeat: Heartbeat, timeout_s: float
 ) -> Iterator[str]:
     """Delete everything and give it in words; what holds the heartbeat goes last."""
-    # Whoever took the run from a janitor that fell silent itself would open the next attempt.
-    run = estate.run.in_attempt(max(estate.run.attempt, heartbeat.attempt))
-    seen, verdict = estate.evidence.sighting, estate.verdict
-    if verdict.word is Word.KEPT and seen and seen.beat.until:
-        yield from delete_leftovers(services, run, estate.waste, timeout_s, SETTLE_S)
-        heartbeat.keep(seen.beat.until, verdict.kept)
+    # If this janitor dies, somebody may resume the run: that attempt is one later.
+    attempt = max(found.run.attempt, heartbeat.attempt)
+    context = RunContext.of(services, found.run.in_attempt(attempt))
+    seen, liveness = found.evidence.sighting, found.liveness
+    if liveness.state is LifeState.KEPT and seen and seen.beat.until:
+        yield from delete_leftovers(context, found.waste, timeout_s, SETTLE_S)
+        heartbeat.mark_kept(seen.beat.until, liveness.kept)
         return
-    yield from delete_leftovers(services, run, Kinds(containers=False), timeout_s, SETTLE_S)
-    heartbeat.make_sure()
-    yield from delete_leftovers(services, run, Kinds(), timeout_s)
+    yield from delete_leftovers(context, KindsToDelete(containers=False), timeout_s, SETTLE_S)
+    heartbeat.renew()
+    yield from delete_leftovers(context, KindsToDelete(), timeout_s)
