@@ -1,8 +1,7 @@
-"""Level by level: batch tasks are added, watched, and their outputs in, before the next level."""
+"""Level by level: what is undone is added and watched, and its outputs are in, before the next."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from prefect.logging import get_run_logger
 
@@ -10,167 +9,179 @@ from prefect_azure_batch.collecting.downloads import Downloads, finish_downloads
 from prefect_azure_batch.collecting.failure_report import (
     REPORT_NAME,
     failure_error,
-    forget_failures,
     lost_output,
     report_failures,
 )
-from prefect_azure_batch.engine.attempts import verified_outputs
-from prefect_azure_batch.engine.stopwatch import Phases
+from prefect_azure_batch.collecting.verified_files import verified_outputs
 from prefect_azure_batch.errors import BatchTaskError, PipelineError, PoolError, ServiceError
-from prefect_azure_batch.model.run import Run
-from prefect_azure_batch.model.tasks import Failure, PlannedTask
+from prefect_azure_batch.messages import few
+from prefect_azure_batch.model.result import Failure
+from prefect_azure_batch.model.tasks import Level, PlannedTask
 from prefect_azure_batch.running.events import VISIBLE
 from prefect_azure_batch.running.job import ENDED, end_job_with_last_task, has_ended_by_itself
 from prefect_azure_batch.running.submission import add_batch_tasks
 from prefect_azure_batch.running.watch import wait_for_batch_tasks
-from prefect_azure_batch.service.clients import Services
-from prefect_azure_batch.settings import JobSettings, PoolSettings
+from prefect_azure_batch.service.context import WorkContext
 
-NUM_TOLD = 3
+MOST_NAMED = 3
 
 
-@dataclass(frozen=True)
 class Levels:
-    """What the levels of a run have in common.
+    """The levels of an attempt; what an earlier one has done is not done again.
+
+    Args:
+        context: the run in its attempt.
 
     Attributes:
-        services: clients.
-        run: in its attempt.
-        pool: which nodes.
-        job: limits, and which logs are kept.
-        folder: where outputs and logs go.
-        phases: the stopwatch of the run.
-        begin: called before the first batch task, if there is any to be done: makes pool and job.
+        has_job: whether this attempt has needed its pool and job already.
     """
 
-    services: Services
-    run: Run
-    pool: PoolSettings
-    job: JobSettings
-    folder: Path
-    phases: Phases
-    begin: Callable[[], None]
-    _renewed: set[str] = field(default_factory=set, init=False)
+    def __init__(self, context: WorkContext) -> None:
+        self._context = context
+        self._good_outputs = set(verified_outputs(context))
+        self.has_job = False
 
-    def count(self, levels: Sequence[Sequence[PlannedTask]]) -> list[Failure]:
-        """Run all levels; what an earlier attempt has done is not repeated.
-
-        Returns:
-            Batch tasks that did not fail and have no good outputs: another attempt makes them
-            again. Nothing is lost if the list is empty.
+    @contextmanager
+    def run(self, level: Level) -> Iterator["LevelRun"]:
+        """Give one level to be run; its failures, or those before an error, are reported.
 
         Raises:
-            BatchTasksFailed: batch tasks, or inputs of bundles, failed; the report is written.
-            PipelineError: the batch tasks cannot be run to their ends.
+            BatchTasksFailed: batch tasks, or some inputs of them, failed; the report is written.
+            PipelineError: what the block raised.
         """
-        is_own = self.job.program is not None
-        verified = verified_outputs(self.services, self.run, is_own=is_own)
-        has_begun = False
-        for number, level in enumerate(levels, start=1):
-            with Downloads(
-                self.services,
-                self.run,
-                self.folder,
-                keeps_all_logs=self.job.keep_all_logs,
-                is_visible=len(level) <= VISIBLE,
-            ) as downloads:
-                try:
-                    undone = self._undone(level, verified, downloads)
-                    if undone and not has_begun:
-                        self.begin()
-                        has_begun = True
-                    ends_job = has_begun and number == len(levels)
-                    lost = self._run(undone, downloads, ends_job=ends_job)
-                except (BatchTaskError, PoolError, ServiceError) as error:
-                    self._report_so_far(downloads, error)
-                    raise
-            if downloads.failures:
-                failures = downloads.failures + lost
-                report_failures(self.services, self.run, failures, self.folder)
-                raise failure_error(failures, self.folder)
-            if lost:
-                return lost
-        forget_failures(self.folder)
-        return []
-
-    def _report_so_far(self, downloads: Downloads, error: PipelineError) -> None:
-        """Report what has failed before something else ended the run."""
-        finish_downloads(self.services, downloads)
+        context = self._context
+        with Downloads(context, is_visible=len(level) <= VISIBLE) as downloads:
+            try:
+                undone = self._undone(level, downloads)
+                run = LevelRun(context, undone, downloads, is_last=level is context.levels[-1])
+                yield run
+            except (BatchTaskError, PoolError, ServiceError) as error:
+                _report_so_far(context, downloads, error)
+                raise
         if downloads.failures:
-            report_failures(self.services, self.run, downloads.failures, self.folder)
-            error.add_note(f"batch tasks that failed before: {self.folder / REPORT_NAME}")
+            failures = [*downloads.failures, *run.lost]
+            report_failures(context, failures)
+            raise failure_error(failures, context.folder)
 
-    def _undone(
-        self, level: Sequence[PlannedTask], verified: frozenset[str], downloads: Downloads
-    ) -> list[PlannedTask]:
+    def _undone(self, level: Level, downloads: Downloads) -> list[PlannedTask]:
         """Return the batch tasks without good outputs; the results of the others come in."""
-        there = verified - self._renewed
-        done = [item for item in level if is_done(item, there, self.run.output_container)]
-        for item in done:
-            downloads.begin(item, None)
-        lost = finish_downloads(self.services, downloads) if done else {}
-        good = {item.id for item in done} - lost.keys()
+        container = self._context.run.output_container
+        done = [planned for planned in level if is_done(planned, self._good_outputs, container)]
+        for planned in done:
+            downloads.begin(planned, None)
+        lost = finish_downloads(self._context, downloads) if done else {}
+        good = {planned.id for planned in done} - lost.keys()
         if good:
             get_run_logger().info("%d batch tasks were done before", len(good))
-        undone = [item for item in level if item.id not in good]
-        self._renewed.update(name for item in undone for name in item.outputs)
+        undone = [planned for planned in level if planned.id not in good]
+        # They will be written again, so nothing that was made of them is good any more.
+        self._good_outputs.difference_update(name for item in undone for name in item.outputs)
         return undone
 
-    def _run(
-        self, planned: list[PlannedTask], downloads: Downloads, *, ends_job: bool
-    ) -> list[Failure]:
-        """Run batch tasks to their ends; return those that have no outputs for all that."""
-        if planned and not self._add(planned):
-            return [lost_output(item.inputs, item.id, "the job had ended") for item in planned]
-        if ends_job:
-            end_job_with_last_task(self.services, self.run)
-        lost = self._watch(planned, downloads) if planned else {}
-        if lost:
-            told = "; ".join(f"{name}: {why}" for name, why in [*lost.items()][:NUM_TOLD])
-            get_run_logger().warning("outputs of %d batch tasks are lost: %s", len(lost), told)
-        return [
-            lost_output(item.inputs, item.id, lost[item.id]) for item in planned if item.id in lost
-        ]
 
-    def _add(self, planned: list[PlannedTask]) -> bool:
-        """Add batch tasks; return whether the job took them.
+def _report_so_far(context: WorkContext, downloads: Downloads, error: PipelineError) -> None:
+    """Report what has failed before something else ended the run."""
+    finish_downloads(context, downloads)
+    if downloads.failures:
+        report_failures(context, downloads.failures)
+        error.add_note(f"batch tasks that failed before: {context.folder / REPORT_NAME}")
 
-        One that goes on from an earlier process can end by itself, as that one told it to, before
-        the batch tasks that are still to be done are in.
+
+class LevelRun:
+    """One level at work.
+
+    Args:
+        context: the run in its attempt.
+        undone: the batch tasks that are to be run.
+        downloads: where their outputs come in.
+        is_last: whether the job ends with this level.
+
+    Attributes:
+        undone: the batch tasks that are to be run.
+        lost: those that have not failed and still have no good outputs; known at the end.
+    """
+
+    def __init__(
+        self,
+        context: WorkContext,
+        undone: Sequence[PlannedTask],
+        downloads: Downloads,
+        *,
+        is_last: bool,
+    ) -> None:
+        self._context, self._downloads, self._is_last = context, downloads, is_last
+        self._has_ended = False
+        self.undone = undone
+        self.lost: list[Failure] = []
+
+    def add(self) -> None:
+        """Add the batch tasks; after the last level's the job ends by itself.
+
+        A job that an earlier process has left can end by itself, as that one has asked, before
+        the batch tasks that are still to be done are in: then they are lost in this attempt.
         """
-        self.phases.begin("submission")
         try:
-            add_batch_tasks(self.services, self.run, planned, self.job)
+            if self.undone:
+                self._context.stopwatch.begin("submission")
+                add_batch_tasks(self._context, self.undone)
         except ServiceError as error:
-            if error.code not in ENDED or not has_ended_by_itself(self.services, self.run):
+            if error.code not in ENDED or not has_ended_by_itself(self._context):
                 raise
-            get_run_logger().warning("job %s has ended by itself", self.run.job_id)
-            return False
-        return True
+            get_run_logger().warning("job %s has ended by itself", self._context.run.job_id)
+            self._has_ended = True
+            return
+        if self._is_last:
+            end_job_with_last_task(self._context)
 
-    def _watch(self, planned: list[PlannedTask], downloads: Downloads) -> dict[str, str]:
-        """Watch batch tasks to their ends; return why outputs of good ones are not good."""
-        self.phases.begin("nodes and counting")
-        wait_for_batch_tasks(self.services, self.run, planned, self.pool, self.job, downloads.begin)
-        self.phases.begin("download")
-        lost = finish_downloads(self.services, downloads)
-        failed = {failure.ending.batch_task_id for failure in downloads.failures}
-        if any(set(item.outputs) - set(item.results) for item in planned):
-            there = verified_outputs(self.services, self.run)
-            for item in planned:
-                absent = set(item.outputs) - set(item.results) - there
-                if absent and item.id not in failed:
-                    lost.setdefault(item.id, f"{min(absent)!r} is not there")
-        return lost
+    def wait(self) -> None:
+        """Watch the batch tasks to their ends; their outputs are downloaded meanwhile."""
+        if self.undone and not self._has_ended:
+            self._context.stopwatch.begin("nodes and batch tasks")
+            wait_for_batch_tasks(self._context, self.undone, self._downloads.begin)
+
+    def finish_downloads(self) -> list[Failure]:
+        """Wait for the outputs; return the batch tasks that succeeded without a good output."""
+        reasons = self._reasons()
+        self.lost = [
+            lost_output(item.inputs, item.id, reasons[item.id])
+            for item in self.undone
+            if item.id in reasons
+        ]
+        return self.lost
+
+    def _reasons(self) -> Mapping[str, str]:
+        if self._has_ended:
+            return {item.id: "the job had ended" for item in self.undone}
+        reasons = self._missing_outputs() if self.undone else {}
+        if reasons:
+            lines = [f"{name}: {reason}" for name, reason in reasons.items()]
+            get_run_logger().warning(
+                "outputs of %d batch tasks are lost: %s", len(lines), few(lines, MOST_NAMED)
+            )
+        return reasons
+
+    def _missing_outputs(self) -> Mapping[str, str]:
+        """Return by batch task why an output is not there or not good, though it succeeded."""
+        self._context.stopwatch.begin("download")
+        reasons = finish_downloads(self._context, self._downloads)
+        failed = {failure.ending.batch_task_id for failure in self._downloads.failures}
+        # What is not downloaded is read by later levels.
+        unseen = {item.id: set(item.outputs) - set(item.results) for item in self.undone}
+        there = verified_outputs(self._context) if any(unseen.values()) else frozenset[str]()
+        for name, outputs in unseen.items():
+            absent = outputs - there
+            if absent and name not in failed:
+                reasons.setdefault(name, f"{min(absent)!r} is not there")
+        return reasons
 
 
-def is_done(planned: PlannedTask, there: frozenset[str], output_container: str) -> bool:
-    """Tell whether a batch task has left all its outputs, made of counts that still hold.
+def is_done(planned: PlannedTask, good_outputs: set[str], output_container: str) -> bool:
+    """Tell whether a batch task has left all its outputs, made of others that are good as well.
 
     Args:
         planned: the batch task.
-        there: outputs that are there and not made anew in this attempt.
-        output_container: where the counts are.
+        good_outputs: outputs that are there and not made again in this attempt.
+        output_container: where they are.
     """
-    counts = {file.blob.name for file in planned.files if file.blob.container == output_container}
-    return there.issuperset(planned.outputs) and there.issuperset(counts)
+    reads = {file.blob.name for file in planned.files if file.blob.container == output_container}
+    return good_outputs.issuperset(planned.outputs) and good_outputs.issuperset(reads)

@@ -1,0 +1,69 @@
+"""The tutorial's steps in order, from the containers to the results."""
+
+from prefect_azure_batch.collecting.failure_report import (
+    delete_old_report,
+    failure_error,
+    report_failures,
+)
+from prefect_azure_batch.collecting.publish import estimate_node_use, publish_results
+from prefect_azure_batch.collecting.summary import Summary
+from prefect_azure_batch.engine.attempts import MOST_ATTEMPTS, close_attempt, open_attempt
+from prefect_azure_batch.engine.levels import Levels
+from prefect_azure_batch.model.result import Failure, ResultTables
+from prefect_azure_batch.ownership.heartbeat import Heartbeat
+from prefect_azure_batch.running.job import create_job
+from prefect_azure_batch.running.pool import create_pool
+from prefect_azure_batch.service.context import WorkContext
+from prefect_azure_batch.staging.containers import create_containers, upload_files
+
+
+def run_job(context: WorkContext, heartbeat: Heartbeat) -> ResultTables:
+    """Take the tutorial's steps 1 to 7; 8 and 9, deleting and asking, are the clean-up's.
+
+    What lost its outputs runs again in another attempt, with a pool and a job of its own.
+
+    Args:
+        context: the run before its first attempt.
+        heartbeat: says which attempts there were, and which process has the run.
+
+    Raises:
+        PipelineError: an input has no output; the failure report is written.
+    """
+    lost: list[Failure] = []
+    create_containers(context)  # step 1
+    for _ in range(MOST_ATTEMPTS):
+        attempt = context.in_attempt(open_attempt(context, heartbeat))
+        attempt.stopwatch.begin("upload")
+        upload_files(attempt)  # step 2
+        levels = Levels(attempt)
+        for level in attempt.levels:
+            with levels.run(level) as level_run:
+                if level_run.undone and not levels.has_job:
+                    attempt.stopwatch.begin("pool and job")
+                    if not attempt.run.existing_pool_id:
+                        create_pool(attempt)  # step 3
+                    create_job(attempt)  # step 4
+                    levels.has_job = True
+                if levels.has_job:
+                    level_run.add()  # step 5
+                level_run.wait()  # step 6
+                lost = level_run.finish_downloads()  # step 7
+            if lost:
+                break
+        else:
+            return publish(attempt)
+        close_attempt(attempt)
+    report_failures(context, lost)
+    raise failure_error(lost, context.folder)
+
+
+def publish(context: WorkContext) -> ResultTables:
+    """Read the outputs that are in the folder, and show what they say."""
+    delete_old_report(context.folder)
+    context.stopwatch.begin("results")
+    used_s = context.stopwatch.since("pool and job")
+    nodes = None if used_s is None else estimate_node_use(context, used_s)
+    result: ResultTables = context.workload.result(context.folder, context.inputs, context.levels)
+    summary = Summary(context.run.flow_run_id, result, context.stopwatch.elapsed_s(), nodes)
+    publish_results(context, summary)
+    return result
