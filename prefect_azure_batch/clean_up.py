@@ -7,18 +7,20 @@ has taken over, nothing is deleted.
 """
 
 from asyncio import CancelledError
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 from prefect import Flow, State, flow, runtime
 from prefect.client.schemas.objects import FlowRun
+from prefect.flows import FlowStateHook
 from prefect.logging import get_run_logger
 from prefect.logging.loggers import flow_run_logger
+from pydantic import BaseModel
 
 from prefect_azure_batch.errors import (
     HeartbeatLost,
@@ -30,29 +32,68 @@ from prefect_azure_batch.errors import (
 )
 from prefect_azure_batch.model.run import EVERY_ATTEMPT, Run, new_run, run_id_of
 from prefect_azure_batch.ownership.deletion import (
-    Kinds,
+    KindsToDelete,
     delete_leftovers,
     find_leftovers,
     start_deletions,
 )
 from prefect_azure_batch.ownership.heartbeat import Heartbeat
-from prefect_azure_batch.ownership.heartbeat_blob import State as BeatState
+from prefect_azure_batch.ownership.heartbeat_blob import RunState
 from prefect_azure_batch.ownership.question import ask
 from prefect_azure_batch.running.events import Announcer
 from prefect_azure_batch.running.pool import take_nodes_away
-from prefect_azure_batch.service.clients import Services, open_services, step
-from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Outcome
+from prefect_azure_batch.service.clients import open_services
+from prefect_azure_batch.service.context import RunContext
+from prefect_azure_batch.service.step import step
+from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Outcome, PoolSettings, Settings
 
 # A cancelled flow is killed after 30 s: then deletions must have been started, and the hook waits.
 CANCELLED_TIMEOUT_S = 15
 # A call that was in flight, or got no answer, may still create something.
 SETTLE_S = 1.0
 
+BlockNames = tuple[str | None, str | None]
+"""Saved blocks of Batch and storage; without one the environment is used."""
+
+
+class HookOptions(TypedDict):
+    """What `hooks` gives to Prefect's `flow` decorator."""
+
+    on_cancellation: list[FlowStateHook[..., Any]]
+    on_crashed: list[FlowStateHook[..., Any]]
+
+
+def kinds_to_delete(policy: CleanUpPolicy, outcome: Outcome) -> KindsToDelete:
+    """Return which kinds of resources are deleted after such an outcome, if nobody was asked."""
+    policy = policy.answered({})
+    return KindsToDelete(
+        containers=policy.deletes(policy.containers, outcome),
+        job=policy.deletes(policy.job, outcome),
+        pool=policy.deletes(policy.pool, outcome),
+    )
+
+
+def delete(context: RunContext, policy: CleanUpPolicy, outcome: Outcome) -> list[str]:
+    """Delete what the policy says, and wait until it is gone.
+
+    Returns:
+        What was deleted, in words.
+
+    Raises:
+        CleanUpIncomplete: something is left that should not be.
+    """
+    kinds = kinds_to_delete(policy, outcome)
+    settle_s = 0 if outcome is Outcome.SUCCEEDED else SETTLE_S
+    if outcome is not Outcome.CANCELLED:
+        return delete_leftovers(context, kinds, policy.timeout_s, settle_s)
+    started = start_deletions(context, kinds)
+    timeout_s = min(policy.timeout_s, CANCELLED_TIMEOUT_S)
+    deleted = delete_leftovers(context, kinds, timeout_s, settle_s)
+    return list(dict.fromkeys([*started, *deleted]))
+
 
 @step("delete job, pool and containers")
-def delete_resources(
-    services: Services, run: Run, policy: CleanUpPolicy, outcome: Outcome
-) -> list[str]:
+def delete_resources(context: RunContext, policy: CleanUpPolicy, outcome: Outcome) -> list[str]:
     """Delete what the policy says, and wait until it is gone.
 
     Returns:
@@ -61,40 +102,16 @@ def delete_resources(
     Raises:
         CleanUpIncomplete: something is left that should not be.
     """
-    deleted = _delete(services, run, policy, outcome)
-    if f"pool {run.pool_id}" in deleted:
-        Announcer(run).pool("deleted")
-    kept = find_leftovers(services, run)
+    deleted = delete(context, policy, outcome)
+    if f"pool {context.run.pool_id}" in deleted:
+        Announcer(context.run).pool("deleted")
+    kept = find_leftovers(context)
     get_run_logger().info("deleted %s; kept %s", _listed(deleted), _listed(kept))
     return kept
 
 
-def _delete(services: Services, run: Run, policy: CleanUpPolicy, outcome: Outcome) -> list[str]:
-    kinds = wanted(policy, outcome)
-    is_cancelled = outcome is Outcome.CANCELLED
-    started = start_deletions(services, run, kinds) if is_cancelled else []
-    deleted = delete_leftovers(
-        services,
-        run,
-        kinds,
-        min(policy.timeout_s, CANCELLED_TIMEOUT_S) if is_cancelled else policy.timeout_s,
-        0 if outcome is Outcome.SUCCEEDED else SETTLE_S,
-    )
-    return list(dict.fromkeys([*started, *deleted]))
-
-
 def _listed(names: list[str]) -> str:
     return ", ".join(names) or "nothing"
-
-
-def wanted(policy: CleanUpPolicy, outcome: Outcome) -> Kinds:
-    """Return which kinds of resources are deleted after such an outcome, if nobody was asked."""
-    policy = policy.answered({})
-    return Kinds(
-        containers=policy.deletes(policy.containers, outcome),
-        job=policy.deletes(policy.job, outcome),
-        pool=policy.deletes(policy.pool, outcome),
-    )
 
 
 @flow(name="clean-up")
@@ -118,140 +135,180 @@ def clean_up(
         CleanUpIncomplete: something is left that should not be.
     """
     with open_services(batch_credentials, storage_credentials) as services:
-        delete_resources(services, run, policy, outcome)
+        delete_resources(RunContext.of(services, run), policy, outcome)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a run's resources.
+
+    Attributes:
+        run: whose, up to which attempt.
+        outcome: how the run ended, as far as its resources are concerned.
+        policy: what is deleted when.
+        has_heartbeat: whether there is one to write it into.
+    """
+
+    run: Run
+    outcome: Outcome
+    policy: CleanUpPolicy
+    has_heartbeat: bool = True
+
+    @property
+    def kept(self) -> list[str]:
+        """The kinds of resources that are not deleted."""
+        kinds = asdict(kinds_to_delete(self.policy, self.outcome))
+        return [kind for kind, is_deleted in kinds.items() if not is_deleted]
+
+
+@dataclass(frozen=True)
+class CleanUp:
+    """The end of one run: it is decided, marked in the heartbeat for all to see, and done.
+
+    Attributes:
+        context: clients that are open already, for a clean-up without Prefect's server; the run.
+        heartbeat: says which attempts there are, and whether the run is still this process's.
+        policy: what is deleted when.
+        block_names: where the subflow gets its clients; None: there is no subflow.
+    """
+
+    context: RunContext
+    heartbeat: Heartbeat
+    policy: CleanUpPolicy
+    block_names: BlockNames | None
+
+    def finish(self, outcome: Outcome, note: Callable[[str], object]) -> list[str]:
+        """Decide, mark and delete, and stop the heartbeat.
+
+        Args:
+            outcome: how the run ended.
+            note: takes what is kept, until when, and how to resume it; before anything is deleted.
+
+        Returns:
+            What was deleted here, in words; not what a subflow has deleted.
+
+        Raises:
+            RunTakenOver: another process has the run.
+            CleanUpIncomplete: something is left that should not be.
+        """
+        try:
+            decision = self.decide(outcome)
+            note(self.mark(decision))
+            return self.delete(decision)
+        finally:
+            self.heartbeat.finish()
+
+    def decide(self, outcome: Outcome) -> Decision:
+        """Say what becomes of the run's resources, as the process that has the run.
+
+        Raises:
+            RunTakenOver: another process has it.
+        """
+        run, heartbeat, policy = self.context.run, self.heartbeat, self.policy
+        if not heartbeat.is_held and not heartbeat.take_from_ended_process():
+            # It has created nothing that is worth keeping.
+            every = run.in_attempt(EVERY_ATTEMPT)
+            return Decision(every, Outcome.CANCELLED, policy, has_heartbeat=False)
+        beat = heartbeat.beat
+        if outcome is Outcome.FAILED and beat.outcome:
+            # Its clean-up was ended, by its death or a second Ctrl-C: what that had decided holds.
+            outcome, kept = beat.outcome, beat.kept or ()
+            policy = policy.answered({kind: kind not in kept for kind in policy.questions})
+        return Decision(run.in_attempt(heartbeat.attempt), outcome, policy)
+
+    def mark(self, decision: Decision) -> str:
+        """Write into the heartbeat what is kept and until when, and return it in words."""
+        if not decision.has_heartbeat:
+            return "it had no heartbeat"
+        run, kept = decision.run, decision.kept
+        keep = timedelta(seconds=decision.policy.keep_s)
+        until = min(datetime.now(UTC) + keep, run.delete_after)
+        is_hurried = decision.outcome is Outcome.CANCELLED
+        try:
+            self.heartbeat.mark_ended(
+                until if kept else None, kept, decision.outcome, is_hurried=is_hurried
+            )
+        except (HeartbeatLost, ServiceError) as error:
+            # If somebody else had the run, that would be another error.
+            return f"at the end of the run its heartbeat could not be written: {error}"
+        if not kept:
+            return f"nothing of run {run.name} is kept"
+        return (
+            f"run {run.name} is kept until {until:%Y-%m-%d %H:%M} UTC; to continue it, retry the "
+            f"flow run in Prefect, or run the same again with resume={run.name} "
+            f"(--resume {run.name})"
+        )
+
+    def delete(self, decision: Decision) -> list[str]:
+        """Delete what the decision says: in a subflow if there is one, else here.
+
+        Returns:
+            What was deleted here, in words.
+
+        Raises:
+            CleanUpIncomplete: something is left that should not be.
+        """
+        run, outcome, policy = decision.run, decision.outcome, decision.policy
+        here = replace(self.context, run=run)
+        if self.block_names is None:
+            return delete(here, policy, outcome)
+        try:
+            # Not a template: inputs with braces are in the name.
+            name = f"clean up after {runtime.flow_run.name}"
+            named = clean_up.with_options(flow_run_name=lambda: name)
+            named(run, outcome, policy, *self.block_names)
+        except PipelineError:
+            raise
+        except Exception:
+            # A subflow needs Prefect's server; nodes cost money without it too.
+            delete(here, policy, outcome)
+            raise
+        return []
 
 
 @contextmanager
 def cleaned_up(
-    services: Services,
-    run: Run,
-    heartbeat: Heartbeat,
-    policy: CleanUpPolicy,
-    block_names: tuple[str | None, str | None],
+    context: RunContext, heartbeat: Heartbeat, policy: CleanUpPolicy, block_names: BlockNames
 ) -> Iterator[None]:
     """Run the clean-up after the block, however it is left; what it raised stays the error.
 
     After a success a person is asked first, if the policy says so.
 
     Args:
-        services: clients that are open already, for a clean-up without Prefect's server.
-        run: whose resources.
-        heartbeat: says which attempts there are, and whether the run is still this process's.
+        context: the run, and clients that are open already.
+        heartbeat: the run's.
         policy: what is deleted when.
-        block_names: saved blocks of Batch and storage; without one the environment is used.
+        block_names: saved blocks of Batch and storage.
 
     Raises:
         CleanUpIncomplete: the block did its work, and something is left that should not be.
         RunTakenOver: the block did its work, and another process has the run.
     """
+    end = CleanUp(context, heartbeat, policy, block_names)
     try:
         yield
-        last = run.in_attempt(heartbeat.attempt)
-        policy = ask(last, heartbeat, policy, partial(take_nodes_away, services, last))
+        last = context.in_attempt(heartbeat.attempt)
+        policy = ask(last.run, heartbeat, policy, partial(take_nodes_away, last))
     except (RunIsAlive, RunIsOver, RunTakenOver):
         heartbeat.stop()
         raise
     except BaseException as error:
         # Prefect ends a flow whose time is over by the latter.
         is_failure = isinstance(error, (Exception, CancelledError))
+
         outcome = Outcome.FAILED if is_failure else Outcome.CANCELLED
         try:
-            with settled(run, heartbeat, outcome, policy) as ending:
-                error.add_note(ending.told)
-                _clean_up_anyhow(services, ending, block_names)
-        except Exception as left:  # noqa: BLE001 - told with the first error, which is raised
+            end.finish(outcome, partial(_note, error))
+        except Exception as left:  # noqa: BLE001 - reported with the first error, which is raised
             error.add_note(f"clean-up: {left}")
         raise
-    with settled(run, heartbeat, Outcome.SUCCEEDED, policy) as ending:
-        _clean_up_anyhow(services, ending, block_names)
+    replace(end, policy=policy).finish(Outcome.SUCCEEDED, get_run_logger().info)
 
 
-@dataclass(frozen=True)
-class Settled:
-    """What a clean-up has to go by.
-
-    Attributes:
-        run: whose resources, up to which attempt.
-        outcome: how the run ended, as far as its resources are concerned.
-        policy: what is deleted when.
-        told: what is kept, until when, and how to go on.
-    """
-
-    run: Run
-    outcome: Outcome
-    policy: CleanUpPolicy
-    told: str
-
-
-@contextmanager
-def settled(
-    run: Run, heartbeat: Heartbeat, outcome: Outcome, policy: CleanUpPolicy
-) -> Iterator[Settled]:
-    """Say in the heartbeat what becomes of the run, and beat on while the block deletes the rest.
-
-    Raises:
-        RunTakenOver: another process has the run.
-    """
-    try:
-        yield _settle(run, heartbeat, outcome, policy)
-    finally:
-        heartbeat.finish()
-
-
-def _settle(run: Run, heartbeat: Heartbeat, outcome: Outcome, policy: CleanUpPolicy) -> Settled:
-    if not heartbeat.is_held and not heartbeat.follow():
-        # It never had a heartbeat, so there is nothing yet that would be evidence.
-        return Settled(
-            run.in_attempt(EVERY_ATTEMPT), Outcome.CANCELLED, policy, "it had no heartbeat"
-        )
-    beat = heartbeat.beat
-    if outcome is Outcome.FAILED and beat.outcome:
-        # Its clean-up was ended, by its death or a second Ctrl-C: what that had settled holds.
-        outcome, kept = beat.outcome, beat.kept or ()
-        policy = policy.answered({kind: kind not in kept for kind in policy.questions})
-    run = run.in_attempt(heartbeat.attempt)
-    return Settled(run, outcome, policy, _settle_held(run, heartbeat, outcome, policy))
-
-
-def _settle_held(run: Run, heartbeat: Heartbeat, outcome: Outcome, policy: CleanUpPolicy) -> str:
-    until = min(datetime.now(UTC) + timedelta(seconds=policy.keep_s), run.delete_after)
-    kinds = asdict(wanted(policy, outcome))
-    kept = [kind for kind, is_deleted in kinds.items() if not is_deleted]
-    try:
-        heartbeat.delete(
-            until if kept else None,
-            kept,
-            outcome,
-            is_hurried=outcome is Outcome.CANCELLED,
-        )
-    except (HeartbeatLost, ServiceError) as error:
-        # If somebody else had the run, that would be another error.
-        return f"at the end of the run its heartbeat could not be written: {error}"
-    if not kept:
-        return f"nothing of run {run.name} is kept"
-    return (
-        f"run {run.name} is kept until {until:%Y-%m-%d %H:%M} UTC; to go on with it, retry the "
-        f"flow run in Prefect, or run the same again with resume={run.name} (--resume {run.name})"
-    )
-
-
-def _clean_up_anyhow(
-    services: Services,
-    ending: Settled,
-    block_names: tuple[str | None, str | None],
-) -> None:
-    get_run_logger().info(ending.told)
-    try:
-        # Not a template: inputs with braces are in the name.
-        name = f"clean up after {runtime.flow_run.name}"
-        named = clean_up.with_options(flow_run_name=lambda: name)
-        named(ending.run, ending.outcome, ending.policy, *block_names)
-    except PipelineError:
-        raise
-    except Exception:
-        # A subflow needs Prefect's server; nodes cost money without it too.
-        _delete(services, ending.run, ending.policy, ending.outcome)
-        raise
+def _note(error: BaseException, message: str) -> None:
+    """Say something with an error, and in the log."""
+    error.add_note(message)
+    get_run_logger().info(message)
 
 
 def clean_up_after(
@@ -261,25 +318,46 @@ def clean_up_after(
 ) -> None:
     """Prefect's hook for cancelled and crashed runs; a crashed one counts as failed.
 
+    What it must know, it reads from the flow's parameters `batch_credentials`,
+    `storage_credentials`, `pool`, `job`, `clean_up` and `resume`; those that the flow does not
+    have are as by default.
+
     Raises:
         CleanUpIncomplete: something is left that should not be.
     """
     given = flow_run.parameters
-    policy = CleanUpPolicy.model_validate(given.get("clean_up") or {})
-    job = JobSettings.model_validate(given.get("job") or {})
+    policy = CleanUpPolicy.model_validate(_known(given.get("clean_up"), CleanUpPolicy))
+    job = JobSettings.model_validate(_known(given.get("job"), JobSettings))
+    pool = _known(given.get("pool"), PoolSettings)
     holder = UUID(str(flow_run.id))
-    pool = given.get("pool") or {}
     run = new_run(run_id_of(given["resume"]) if given.get("resume") else holder, 0, job, policy)
     run = run.on_pool(pool.get("existing_pool_id"))
     outcome = Outcome.FAILED if state.is_crashed() else Outcome.CANCELLED
     logger = flow_run_logger(flow_run)
     names = (given.get("batch_credentials"), given.get("storage_credentials"))
     with open_services(*names) as services:
+        heartbeat = Heartbeat(services.blobs, run, holder, logger.warning, RunState.DELETING)
+        end = CleanUp(RunContext.of(services, run), heartbeat, policy, None)
+        notes: list[str] = []
         try:
-            heartbeat = Heartbeat(services.blobs, run, holder, logger.warning, BeatState.DELETING)
-            with settled(run, heartbeat, outcome, policy) as ending:
-                deleted = _delete(services, ending.run, ending.policy, ending.outcome)
+            deleted = end.finish(outcome, notes.append)
         except PipelineError:
             logger.exception("clean-up after the end of the run")
             raise
-    logger.info("after the end of the run: deleted %s; %s", _listed(deleted), ending.told)
+    logger.info("after the end of the run: deleted %s; %s", _listed(deleted), "; ".join(notes))
+
+
+def _known(given: object, settings: type[Settings]) -> dict[str, Any]:
+    """Return what a parameter of a flow says of such settings.
+
+    A flow can have more of them, as the word counter has, or a parameter of that name which is
+    something else: then the run's settings are taken to be as by default.
+    """
+    found = given.model_dump() if isinstance(given, BaseModel) else given
+    if not isinstance(found, Mapping):
+        return {}
+    return {name: value for name, value in found.items() if name in settings.model_fields}
+
+
+hooks: HookOptions = {"on_cancellation": [clean_up_after], "on_crashed": [clean_up_after]}
+"""For a flow that calls `run_workload`: `@flow(**hooks)`."""
