@@ -1,6 +1,5 @@
 """Prefect blocks: endpoint, secret and `get_client()` of each of the two services, nothing else."""
 
-from prefect_azure_batch.credentials.batch import AzureBatchCredentials
-from prefect_azure_batch.credentials.storage import AzureStorageCredentials
+from prefect_azure_batch import AzureBatchCredentials, AzureStorageCredentials
 
 __all__ = ["AzureBatchCredentials", "AzureStorageCredentials"]

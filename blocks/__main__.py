@@ -1,77 +1,8 @@
 """`python -m blocks`: save the accounts as blocks, and check them with one real call each."""
 
 import sys
-from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
-
-from blocks import AzureBatchCredentials, AzureStorageCredentials
-from prefect_azure_batch.credentials.environment import read_env_file
-from prefect_azure_batch.credentials.loading import plain_message
-
-BLOCK_TYPES = (AzureBatchCredentials, AzureStorageCredentials)
-
-app = App(name="python -m blocks", help=__doc__)
-
-
-@app.command
-def save(
-    name: str, *, env_file: Annotated[Path | None, Parameter(name="--env-file")] = None
-) -> int:
-    """Create or update two blocks from the accounts of the environment; secrets are not shown.
-
-    Args:
-        name: what both blocks are called, such as `local` or `azure`.
-        env_file: lines `NAME=value` or `export NAME=value`; read instead of the environment and
-            `.env`.
-    """
-    if env_file is not None and not env_file.is_file():
-        raise ValueError(f"no file {str(env_file)!r}: start `python -m local_azure up --env-file`")
-    values = read_env_file(env_file) if env_file is not None else None
-    # Both accounts are looked at before either is saved.
-    for block in [block_type.from_environment(values) for block_type in BLOCK_TYPES]:
-        block.register_type_and_schema()
-        block.save(name, overwrite=True)
-        sys.stdout.write(f"saved {block.get_block_type_slug()}/{name}\n")
-    sys.stdout.write(f"next: python -m blocks check {name}\n")
-    return 0
-
-
-@app.command
-def check(name: str | None = None) -> int:
-    """Make one cheap call to each account; exit code 1 if one does not answer as it should.
-
-    Args:
-        name: of the saved blocks; without it the accounts of the environment and `.env`.
-    """
-    return max([_check(block_type, name) for block_type in BLOCK_TYPES])
-
-
-def _check(
-    block_type: type[AzureBatchCredentials | AzureStorageCredentials], name: str | None
-) -> int:
-    try:
-        block_type.load_or_environment(name).check_connection()
-    except (ValueError, ConnectionError) as error:
-        return _failed(error)
-    sys.stdout.write(f"ok {block_type.get_block_type_slug()}/{name or 'environment'}\n")
-    return 0
-
-
-def _failed(error: Exception) -> int:
-    message = plain_message(error) if isinstance(error, ValueError) else str(error)
-    sys.stderr.write(f"error: {message}\n")
-    return 1
-
-
-def main() -> int:
-    """Run the command line; 1 and a line on standard error if a value or an account is wrong."""
-    try:
-        return int(app(result_action="return_value") or 0)
-    except ValueError as error:
-        return _failed(error)
-
+from prefect_azure_batch.command_line.blocks import main
 
 if __name__ == "__main__":
     sys.exit(main())

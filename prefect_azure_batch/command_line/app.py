@@ -1,44 +1,39 @@
-"""The command line: `python flows/top_words.py`, `python -m flows.top_words` and `top-words`.
+"""A command: options in, a flow run, a table out; it is given the flow, its options and its table.
 
 Prefect takes seconds to import, so that waits until the arguments are known to be good; Azure on
 this machine (`--local`) starts meanwhile.
 """
 
-import json
-import logging
 import os
-import select
-import shutil
-import signal
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from importlib import metadata
-from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-from cyclopts import App, Group, Parameter
-from cyclopts.validators import Number
+from cyclopts import App, Parameter
 from pydantic import ValidationError
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from prefect_azure_batch.collecting.summary import TOTAL_TITLE, output_rows, table_rows
-from prefect_azure_batch.command_line.options import BatchTaskOptions, NodeOptions, SelectionOptions
+from prefect_azure_batch.command_line.local_services import (
+    services_of_this_machine,
+    start_prefect_server,
+)
+from prefect_azure_batch.command_line.options import RunFlags
+from prefect_azure_batch.command_line.terminal import (
+    asked_here,
+    print_json,
+    print_result,
+    show_steps_only,
+    shown_progress,
+)
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
-from prefect_azure_batch.settings import CleanUpPolicy, Policy
+from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.settings import Settings
 from prefect_azure_batch.staging.local_inputs import find_inputs
-
-if TYPE_CHECKING:
-    from prefect_azure_batch.model.tasks import Result
 
 PREFECT_DEFAULTS = {
     # A cold start of Prefect's own server takes 20 s and more.
@@ -48,129 +43,126 @@ PREFECT_DEFAULTS = {
     # A server that is lost is given up after seconds, not a minute for every call.
     "PREFECT_CLIENT_MAX_RETRIES": "2",
 }
-ENGINE_MODULES = frozenset({"flow_engine", "task_engine"})
-ACCOUNTS = Group("Accounts", sort_key=1)
-NO_SELECTION = SelectionOptions()
-DEFAULT_NODES = NodeOptions()
-DEFAULT_BATCH_TASKS = BatchTaskOptions()
-# Of more inputs nobody reads a table on a terminal.
-MOST_INPUTS = 20
 FAILED = 1
 STOPPED_BY_CTRL_C = 130
-
-EPILOGUE = """
-Examples:
-
-    top-words --local data/*.txt                          without any account
-    top-words texts --files-per-batch-task auto --total   thousands of small files
-    top-words az://texts/2026 --plan                      what it would create
-    top-words texts --resume tw-0123456789abcdef          go on after a failure
-    top-words texts --json | jq .total                    for programs
-    top-words texts --program mine.py --arg=--fast        a program of your own
-
+EXIT_CODES = """
 Exit codes: 0 every input has its output; 1 it failed, with one error on standard error;
 2 an option is wrong; 130 stopped by Ctrl-C; 143 by SIGTERM.
 """
 
-app = App(
-    name="top-words",
-    help="Print the most frequent words of files, counted on Azure Batch.",
-    usage="Usage: top-words [OPTIONS] INPUTS...",
-    help_epilogue=EPILOGUE,
-    default_parameter=Parameter(show_default=lambda value: str(value) if value else None),
-    version=partial(metadata.version, "batch-top-words"),
-    # `main` says what became of the run.
-    suppress_keyboard_interrupt=False,
-)
-app.register_install_completion_command()
 
+@dataclass(frozen=True)
+class CommandLine:
+    """A command that runs one flow.
 
-@app.default
-def count(  # noqa: PLR0913 - these are the options of the command
-    *inputs: str,
-    num_words: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
-    output_dir: str = "results",
-    selection: SelectionOptions = NO_SELECTION,
-    plan: Annotated[bool, Parameter(negative=())] = False,
-    resume: str | None = None,
-    ask: Annotated[bool, Parameter(negative=())] = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
-    local: Annotated[bool, Parameter(negative=(), group=ACCOUNTS)] = False,
-    batch_credentials: Annotated[str | None, Parameter(group=ACCOUNTS)] = None,
-    storage_credentials: Annotated[str | None, Parameter(group=ACCOUNTS)] = None,
-    nodes: NodeOptions = DEFAULT_NODES,
-    batch_tasks: BatchTaskOptions = DEFAULT_BATCH_TASKS,
-) -> None:
-    """Print the most frequent words of files, counted on Azure Batch.
-
-    Args:
-        inputs: Files, folders (their texts; all for a program of your own) and globs; blobs as
-            `az://container/prefix`.
-        num_words: How many words of each file.
-        output_dir: Folder for outputs and logs.
-        selection: Which files are counted.
-        plan: Say what would be created and what it could cost, and stop.
-        resume: Go on with a run that failed or died: its name `tw-...` or its flow run's id.
-        ask: When the outputs are here, ask whether to delete job and pool; Enter means yes.
-        as_json: Print the result, or the plan, as JSON instead of a table.
-        local: Start Azure Batch and Blob Storage on this machine, and use them.
-        batch_credentials: Saved block of the Batch account; default: environment, then .env.
-        storage_credentials: Saved block of the storage account; default: environment, then .env.
-        nodes: The nodes.
-        batch_tasks: The batch tasks.
+    Attributes:
+        load_flow: imports the flow; called when the arguments are known to be good.
+        table: shows what the flow returned, of at most so many inputs.
     """
-    if ask and not sys.stdin.isatty():
-        raise ConfigurationError("--ask needs a terminal: run there, or leave it out")
-    settings = checked_settings(selection, nodes, batch_tasks)
-    find_inputs(inputs, settings["selection"], are_texts=batch_tasks.program is None)
-    if local and (batch_credentials or storage_credentials):
-        raise ConfigurationError("--local brings its own accounts: give no credentials with it")
-    for name, value in PREFECT_DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    began = datetime.now().astimezone()
-    with services_of_this_machine(wanted=local):
-        from flows.top_words import top_words  # noqa: PLC0415 - imports Prefect
+
+    load_flow: Callable[[], Callable[..., Any]]
+    table: Callable[[Any, int], Table]
+
+    @staticmethod
+    def app(name: str, summary: str, usage: str, examples: str) -> App:
+        """Return a command without options: whoever has it adds a function with its own.
+
+        Args:
+            name: what it is called.
+            summary: what it does, in a sentence.
+            usage: its arguments.
+            examples: lines for the end of its help.
+        """
+        app = App(
+            name=name,
+            help=summary,
+            usage=f"Usage: {name} {usage}",
+            help_epilogue=f"\nExamples:\n\n{examples}\n{EXIT_CODES}",
+            default_parameter=Parameter(show_default=lambda value: str(value) if value else None),
+            version=partial(metadata.version, "prefect-azure-batch"),
+            # `exit_code_of` says what became of the run.
+            suppress_keyboard_interrupt=False,
+        )
+        app.register_install_completion_command()
+        return app
+
+    def run(
+        self,
+        workload: Workload[Any],
+        inputs: Sequence[str],
+        parameters: Mapping[str, Any],
+        job: Callable[[], Settings],
+        flags: RunFlags,
+    ) -> None:
+        """Check what can be checked at once, run the flow, and print what it returns.
+
+        Args:
+            workload: says which inputs it can work on.
+            inputs: as they were given.
+            parameters: of the flow, beside those that every flow has.
+            job: gives the settings of the batch tasks.
+            flags: how it is run.
+
+        Raises:
+            PipelineError: the run failed, or could not begin.
+        """
+        if flags.ask and not sys.stdin.isatty():
+            raise ConfigurationError("--ask needs a terminal: run there, or leave it out")
+        names = (flags.batch_credentials, flags.storage_credentials)
+        settings = {
+            "selection": checked(flags.selection.settings),
+            "pool": checked(flags.nodes.settings),
+            "job": checked(job),
+        }
+        workload.check()
+        find_inputs(workload, inputs, flags.selection.settings())
+        if flags.local and any(names):
+            raise ConfigurationError("--local brings its own accounts: give no credentials with it")
+        for name, value in PREFECT_DEFAULTS.items():
+            os.environ.setdefault(name, value)
+        began = datetime.now().astimezone()
+        with services_of_this_machine(wanted=flags.local):
+            result = self._flow_run(inputs, {**parameters, **settings}, flags)
+        if flags.as_json:
+            print_json(result, flags.output_dir)
+        else:
+            print_result(result, partial(self.table, result), began, flags.output_dir)
+
+    def _flow_run(
+        self, inputs: Sequence[str], parameters: Mapping[str, Any], flags: RunFlags
+    ) -> Any:
         from prefect_azure_batch.service.clients import open_services  # noqa: PLC0415 - imports Prefect
 
-        with explained(local=local), open_services(batch_credentials, storage_credentials):
+        flow = self.load_flow()
+        names = (flags.batch_credentials, flags.storage_credentials)
+        with explained(local=flags.local), open_services(*names):
             pass
         start_prefect_server()
         show_steps_only()
-        with shown_progress() as hide, asked_here(hide, wanted=ask) as policy:
-            result = top_words(
-                list(inputs),
-                num_words,
-                output_dir,
-                batch_credentials,
-                storage_credentials,
-                **settings,
+        with shown_progress() as hide, asked_here(hide, wanted=flags.ask) as policy:
+            return flow(
+                inputs=list(inputs),
+                **parameters,
+                output_dir=flags.output_dir,
+                batch_credentials=flags.batch_credentials,
+                storage_credentials=flags.storage_credentials,
                 clean_up=policy,
-                plan_only=plan,
-                resume=resume,
+                plan_only=flags.plan,
+                resume=flags.resume,
             )
-    if as_json:
-        print_json(result, output_dir)
-    else:
-        print_result(result, began, output_dir)
 
 
-def checked_settings(
-    selection: SelectionOptions, nodes: NodeOptions, batch_tasks: BatchTaskOptions
-) -> dict[str, Any]:
-    """Return the settings that options stand for, by the flow's parameters.
+def checked(settings: Callable[[], Settings]) -> Settings:
+    """Return the settings that options stand for.
 
     Raises:
         ConfigurationError: they cannot work together.
     """
     try:
-        return {
-            "selection": selection.settings(),
-            "pool": nodes.settings(),
-            "job": batch_tasks.settings(),
-        }
+        return settings()
     except ValidationError as error:
-        told = (item["msg"].removeprefix("Value error, ") for item in error.errors())
-        raise ConfigurationError("; ".join(told)) from error
+        reasons = (item["msg"].removeprefix("Value error, ") for item in error.errors())
+        raise ConfigurationError("; ".join(reasons)) from error
 
 
 @contextmanager
@@ -188,187 +180,23 @@ def explained(*, local: bool) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def services_of_this_machine(*, wanted: bool) -> Iterator[None]:
-    """Start Azure on this machine if wanted, import Prefect meanwhile, and stop it at the end."""
-    if not wanted:
-        yield
-        return
-    from local_azure.stack import LocalAzure  # noqa: PLC0415 - only for --local
-
-    azure = LocalAzure()
-    began = time.monotonic()
-    try:
-        azure.start()
-        import prefect  # noqa: F401, PLC0415 - takes as long as the services do
-
-        azure.wait_until_ready()
-        os.environ.update(azure.environment)
-        took_s = time.monotonic() - began
-        sys.stderr.write(f"Azure Batch and Blob Storage on this machine: ready in {took_s:.1f} s\n")
-        yield
-    finally:
-        azure.stop()
-
-
-def start_prefect_server() -> None:
-    """Start Prefect's temporary server, unless another is named, out of the reach of Ctrl-C.
-
-    A terminal sends Ctrl-C to all its processes, and the clean-up has need of the server.
-    """
-    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - Prefect
-    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - Prefect
-
-    if PREFECT_API_URL.value():
-        return
-    # A child has the signal mask of the thread that starts it.
-    deaf = partial(signal.pthread_sigmask, signal.SIG_BLOCK, {signal.SIGINT})
-    with ThreadPoolExecutor(1, initializer=deaf) as starter:
-        starter.submit(SubprocessASGIServer().start).result()
-
-
-def show_steps_only() -> None:
-    """Keep the engine's own lines off the terminal: its tracebacks would hide the one error."""
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(lambda record: record.module not in ENGINE_MODULES)
-
-
-@contextmanager
-def asked_here(hide: Callable[[], None], *, wanted: bool) -> Iterator[CleanUpPolicy]:
-    """Give the policy of the clean-up: with questions on this terminal, or the default.
-
-    Args:
-        hide: clears the terminal for a question.
-        wanted: whether to ask.
-    """
-    if not wanted:
-        yield CleanUpPolicy()
-        return
-    from prefect_azure_batch.ownership.question import on_question  # noqa: PLC0415 - imports Prefect
-
-    def question(names: Mapping[str, str], timeout_s: int) -> Mapping[str, bool]:
-        """Ask about each of them."""
-        hide()
-        return ask_on_terminal(names, timeout_s)
-
-    token = on_question.set(question)
-    try:
-        yield CleanUpPolicy(job=Policy.ASK, pool=Policy.ASK)
-    finally:
-        on_question.reset(token)
-
-
-def ask_on_terminal(names: Mapping[str, str], timeout_s: int) -> dict[str, bool]:
-    """Ask what to delete; Enter means yes, `n` keeps, and Ctrl-C or no answer is Enter for all.
-
-    Args:
-        names: what is asked about, by kind.
-        timeout_s: seconds for all answers together.
-    """
-    said = dict.fromkeys(names, True)
-    deadline = time.monotonic() + timeout_s
-    try:
-        for kind, name in names.items():
-            sys.stderr.write(f"Delete {kind} {name}? [Y/n] ")
-            sys.stderr.flush()
-            left_s = max(0.0, deadline - time.monotonic())
-            if not select.select([sys.stdin], [], [], left_s)[0]:
-                break
-            said[kind] = not sys.stdin.readline().strip().lower().startswith("n")
-    except KeyboardInterrupt:
-        said = dict.fromkeys(names, True)
-        sys.stderr.write("\nnothing is kept\n")
-    return said
-
-
-@contextmanager
-def shown_progress() -> Iterator[Callable[[], None]]:
-    """Show how far the batch tasks are as a bar, if standard error is a terminal; give its end."""
-    from prefect_azure_batch.running.progress import Progress, on_progress  # noqa: PLC0415 - imports Prefect
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with ProgressBar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-        level = bar.add_task("batch tasks", total=None)
-
-        def show(progress: Progress) -> None:
-            """Move the bar."""
-            words = f"batch tasks ({progress.running} running, {progress.failed} failed)"
-            bar.update(level, completed=progress.completed, total=progress.total, description=words)
-
-        token = on_progress.set(show)
-        try:
-            yield bar.stop
-        finally:
-            on_progress.reset(token)
-
-
-def print_result(result: "Result", began: datetime, output_dir: str) -> None:
-    """Print the plan, or the words or outputs of the inputs, and from when to when it all took."""
-    console = Console(highlight=False)
-    if result.plan:
-        table = Table("Would create", "", show_header=False)
-        for title, value in result.plan.items():
-            table.add_row(title, escape(value))
-        console.print(table)
-        return
-    console.print(result_table(result))
-    if result.num_inputs > MOST_INPUTS:
-        left_out = result.num_inputs - MOST_INPUTS
-        console.print(f"and {left_out} inputs more: see {Path(output_dir) / 'results.csv'}")
-    ended = datetime.now().astimezone()
-    console.print(
-        f"{result.num_inputs} inputs; {began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S}, "
-        f"{(ended - began).total_seconds():.1f} s"
-    )
-
-
-def result_table(result: "Result") -> Table:
-    """Return one row per input and word, or per output of a program of the user's own."""
-    if result.outputs:
-        table = Table("Input", "Output", "Bytes", "Folder")
-        rows = output_rows(dict(islice(result.outputs.items(), MOST_INPUTS)))
-    else:
-        table = Table("Input", "Word", "Count")
-        total = {} if result.total is None else {TOTAL_TITLE: result.total}
-        rows = table_rows(total | dict(islice(result.words.items(), MOST_INPUTS)))
-    for row in rows:
-        table.add_row(*(escape(str(value)) for value in row.values()))
-    return table
-
-
-def print_json(result: "Result", output_dir: str) -> None:
-    """Print the plan, or what stands in the run's `results.json`."""
-    if result.plan:
-        sys.stdout.write(json.dumps(dict(result.plan), ensure_ascii=False, indent=2) + "\n")
-        return
-    from prefect_azure_batch.collecting.publish import JSON_NAME  # noqa: PLC0415 - imports Prefect
-
-    with (Path(output_dir) / JSON_NAME).open(encoding="utf-8") as file:
-        shutil.copyfileobj(file, sys.stdout)
-
-
-def main() -> int:
-    """Run the command line.
+def exit_code_of(app: App) -> int:
+    """Run a command with the arguments of this process.
 
     Returns:
-        0 if every input has its output; else another number, and one error on standard error.
+        0 if it did all; else another number, and one error on standard error.
     """
     try:
-        app(result_action="return_value")
+        return int(app(result_action="return_value") or 0)
     except KeyboardInterrupt:
         sys.stderr.write("stopped by Ctrl-C\n")
         return STOPPED_BY_CTRL_C
-    except Exception as error:  # noqa: BLE001 - the last resort; whatever it is, it is told once
-        sys.stderr.write("\n".join(told(error)) + "\n")
+    except Exception as error:  # noqa: BLE001 - the last resort; whatever it is, it is said once
+        sys.stderr.write("\n".join(error_lines(error)) + "\n")
         return FAILED
-    return 0
 
 
-def told(error: BaseException) -> Iterator[str]:
+def error_lines(error: BaseException) -> Iterator[str]:
     """Yield what an error says, and our own error that it came after, if there is one."""
     text = str(error) or type(error).__name__
     if type(error).__module__.partition(".")[0] in {"httpx", "httpcore"}:
@@ -381,7 +209,3 @@ def told(error: BaseException) -> Iterator[str]:
     if before and not isinstance(error, PipelineError):
         yield f"after: {before}"
         yield from getattr(before, "__notes__", ())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,48 +1,16 @@
-"""The options of the command line in groups, and the settings that they stand for."""
+"""The options that every command has, in groups, and the settings that they stand for."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field
+from typing import Annotated
 
-from cyclopts import Group, Parameter, Token
+from cyclopts import Group, Parameter
 from cyclopts.validators import Number
-from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from prefect_azure_batch.settings import JobSettings, PoolSettings, Selection
 
+ACCOUNTS = Group("Accounts", sort_key=1)
 NODES = Group("Nodes", sort_key=2)
 BATCH_TASKS = Group("Batch tasks", sort_key=3)
-OWN_PROGRAM = Group("Your own program, instead of the word counter", sort_key=4)
-
-
-def size_of(_type: Any, tokens: Sequence[Token]) -> int:
-    """Read a size such as `64MiB` or `1048576` as bytes.
-
-    Raises:
-        ValueError: it is none.
-    """
-    text = tokens[0].value
-    try:
-        return int(TypeAdapter(ByteSize).validate_python(text))
-    except ValidationError as error:
-        raise ValueError(
-            f"{text!r} is no size: give bytes, or a number and KiB, MiB ..."
-        ) from error
-
-
-def files_of(_type: Any, tokens: Sequence[Token]) -> int | str:
-    """Read a number of files, or `auto`.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    text = tokens[0].value
-    if text == "auto":
-        return text
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    raise ValueError(f"{text!r} is neither auto nor a number of files")
 
 
 @Parameter(name="*", group=NODES)
@@ -95,33 +63,14 @@ class BatchTaskOptions:
     """The batch tasks.
 
     Attributes:
-        files_per_batch_task: Count this many files in one batch task, or `auto`.
-        split: Count inputs larger than this in parts side by side, such as 256MiB.
-        total: Also find the most frequent words of all inputs together.
         retries: More runs of a program that failed.
         job_limit_s: End the job after this many seconds.
         keep_all_logs: Keep stdout and stderr of every batch task, not only of failed ones.
-        delay: Seconds that each batch task waits before it works.
-        program: Python file run as `python3 PROGRAM [ARG ...] INPUT OUTPUT` for each input.
-        arg: An argument for it, as it is; repeatable.
-        output_suffix: What its outputs end with, such as .json; default: as their inputs do.
     """
 
-    files_per_batch_task: Annotated[
-        Literal["auto"] | int, Parameter(converter=files_of, n_tokens=1)
-    ] = 1
-    split: Annotated[int | None, Parameter(converter=size_of, n_tokens=1)] = None
-    total: Annotated[bool, Parameter(negative=())] = False
     retries: Annotated[int, Parameter(validator=Number(gte=0))] = 1
     job_limit_s: Annotated[int, Parameter(validator=Number(gte=1))] = 7200
     keep_all_logs: Annotated[bool, Parameter(negative=())] = False
-    delay: Annotated[float, Parameter(validator=Number(gte=0))] = 0
-    program: Annotated[Path | None, Parameter(group=OWN_PROGRAM)] = None
-    # What begins with a hyphen is the program's, not ours.
-    arg: Annotated[
-        tuple[str, ...], Parameter(group=OWN_PROGRAM, negative=(), allow_leading_hyphen=True)
-    ] = ()
-    output_suffix: Annotated[str | None, Parameter(group=OWN_PROGRAM)] = None
 
     def settings(self) -> JobSettings:
         """Return what they stand for.
@@ -130,23 +79,16 @@ class BatchTaskOptions:
             ValidationError: one of them is out of bounds, or they cannot work together.
         """
         return JobSettings(
-            program=None if self.program is None else str(self.program),
-            program_arguments=self.arg,
-            output_suffix=self.output_suffix,
-            files_per_batch_task=self.files_per_batch_task,
-            split_bytes=self.split,
-            total=self.total,
             max_task_retry_count=self.retries,
             max_wall_clock_time_s=self.job_limit_s,
             keep_all_logs=self.keep_all_logs,
-            delay_s=self.delay,
         )
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class SelectionOptions:
-    """Which files are counted.
+    """Which files are worked on.
 
     Attributes:
         include: Of folders and prefixes, only files that match such a pattern; repeatable.
@@ -159,3 +101,33 @@ class SelectionOptions:
     def settings(self) -> Selection:
         """Return what they stand for."""
         return Selection(include=self.include, exclude=self.exclude)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RunFlags:
+    """How a command runs its flow.
+
+    Attributes:
+        output_dir: Folder for outputs and logs.
+        selection: Which files are worked on.
+        plan: Say what would be created and what it could cost, and stop.
+        resume: Continue a run that failed or died: its name `tw-...` or its flow run's id.
+        ask: When the outputs are here, ask whether to delete job and pool; Enter means yes.
+        as_json: Print the result, or the plan, as JSON instead of a table.
+        local: Start Azure Batch and Blob Storage on this machine, and use them.
+        batch_credentials: Saved block of the Batch account; default: environment, then .env.
+        storage_credentials: Saved block of the storage account; default: environment, then .env.
+        nodes: The nodes.
+    """
+
+    output_dir: str = "results"
+    selection: SelectionOptions = field(default_factory=SelectionOptions)
+    plan: Annotated[bool, Parameter(negative=())] = False
+    resume: str | None = None
+    ask: Annotated[bool, Parameter(negative=())] = False
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False
+    local: Annotated[bool, Parameter(negative=(), group=ACCOUNTS)] = False
+    batch_credentials: Annotated[str | None, Parameter(group=ACCOUNTS)] = None
+    storage_credentials: Annotated[str | None, Parameter(group=ACCOUNTS)] = None
+    nodes: NodeOptions = field(default_factory=NodeOptions)

@@ -66,7 +66,7 @@ class AzureBatchCredentials(CredentialsBlock):
 
     @model_validator(mode="after")
     def check(self) -> Self:
-        """Refuse parts that could never work, each with its name and its mend."""
+        """Refuse parts that could never work, each with its name and what to do."""
         self.account_name = checked_name("account_name", self.account_name)
         check_one_way(key=bool(self.key), sign_in=self.sign_in.is_given)
         if self.key:

@@ -1,4 +1,4 @@
-"""Checks of endpoints and keys; each failure is a ValueError that names the part and its mend."""
+"""Checks of endpoints and keys; each failure is a ValueError that names the part and what to do."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ def checked_endpoint(field: str, url: str, *, has_key: bool) -> str:
     """
     parts = urlsplit(url.strip())
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{field} {url!r} is no URL: write it as https://host[:port]")
+        raise ValueError(f"{field} {url!r} is not a URL: write it as https://host[:port]")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError(
             f"{field} {url!r} is plain http to another machine: use https "

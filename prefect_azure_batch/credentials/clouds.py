@@ -1,4 +1,4 @@
-"""The clouds of Azure, told apart by the host of an endpoint: who issues tokens, and for what."""
+"""The clouds of Azure, recognised by the host of an endpoint: who issues tokens, and for what."""
 
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -33,6 +33,6 @@ SOVEREIGN = (
 
 
 def cloud_of(endpoint: str) -> Cloud:
-    """Return the cloud of an endpoint; the public one where its host tells nothing."""
+    """Return the cloud of an endpoint; the public one where its host does not say."""
     host = urlsplit(endpoint).hostname or ""
     return next((cloud for cloud in SOVEREIGN if host.endswith(cloud.domain)), PUBLIC)

@@ -44,8 +44,10 @@ def connection_errors(account: str) -> Iterator[None]:
     except HttpResponseError as error:
         raise ConnectionError(f"{account}: {_refusal(error)}") from error
     except AzureError as error:
-        told = _first_line(str(error))
-        raise ConnectionError(f"{account} gives no answer ({told}); check the endpoint") from error
+        reason = _first_line(str(error))
+        raise ConnectionError(
+            f"{account} gives no answer ({reason}); check the endpoint"
+        ) from error
 
 
 def _refusal(error: HttpResponseError) -> str:

@@ -39,7 +39,7 @@ class EntraSignIn(BaseModel):
     authority_host: str = Field(
         default="",
         title="Authority host",
-        description="Who issues tokens in a private cloud; others are told by the endpoint.",
+        description="Who issues tokens in a private cloud; for others the endpoint says it.",
     )
 
     @model_validator(mode="after")
@@ -65,7 +65,7 @@ class EntraSignIn(BaseModel):
         """Return what asks Entra ID for tokens; nothing is asked yet.
 
         Args:
-            endpoint: URL of the service, which tells the cloud.
+            endpoint: URL of the service, which shows the cloud.
         """
         options = self._authority(endpoint)
         if self.client_secret:

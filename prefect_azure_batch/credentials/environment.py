@@ -48,7 +48,7 @@ def required(values: Mapping[str, str], name: str) -> str:
     if not values.get(name):
         raise ValueError(
             f"{name} is not set: put it into the environment or into .env, "
-            "or name a saved block (python -m blocks save NAME)"
+            "or name a saved block (batch-map blocks save NAME)"
         )
     return values[name]
 

@@ -19,7 +19,7 @@ def load_named(block_type: type[_Block], name: str) -> _Block:
     except ValueError as error:
         raise ValueError(
             f"no block {name!r} of type {block_type.get_block_type_slug()!r} could be loaded "
-            f"({plain_message(error)}): save it with `python -m blocks save {name}`"
+            f"({plain_message(error)}): save it with `batch-map blocks save {name}`"
         ) from error
 
 

@@ -74,7 +74,7 @@ class AzureStorageCredentials(CredentialsBlock):
 
     @model_validator(mode="after")
     def check(self) -> Self:
-        """Refuse parts that could never work, each with its name and its mend."""
+        """Refuse parts that could never work, each with its name and what to do."""
         check_one_way(
             connection_string=bool(self.connection_string),
             key=bool(self.key),

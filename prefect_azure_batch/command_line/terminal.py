@@ -1,0 +1,156 @@
+"""What a person sees on a terminal: progress, questions, the result."""
+
+import json
+import logging
+import select
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
+from rich.table import Table
+
+from prefect_azure_batch.settings import CleanUpPolicy, Policy
+
+ENGINE_MODULES = frozenset({"flow_engine", "task_engine"})
+# Of more inputs nobody reads a table on a terminal.
+MOST_INPUTS = 20
+
+
+class FlowResult(Protocol):
+    """What a flow of a command returns."""
+
+    @property
+    def num_inputs(self) -> int:
+        """How many inputs it is of."""
+
+    @property
+    def plan(self) -> Mapping[str, str]:
+        """If only a plan was asked for: what a run would create, by title."""
+
+
+def show_steps_only() -> None:
+    """Keep the engine's own lines off the terminal: its tracebacks would hide the one error."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: record.module not in ENGINE_MODULES)
+
+
+@contextmanager
+def asked_here(hide: Callable[[], None], *, wanted: bool) -> Iterator[CleanUpPolicy]:
+    """Give the policy of the clean-up: with questions on this terminal, or the default.
+
+    Args:
+        hide: clears the terminal for a question.
+        wanted: whether to ask.
+    """
+    if not wanted:
+        yield CleanUpPolicy()
+        return
+    from prefect_azure_batch.ownership.question import on_question  # noqa: PLC0415 - imports Prefect
+
+    def question(names: Mapping[str, str], timeout_s: int) -> Mapping[str, bool]:
+        """Ask about each of them."""
+        hide()
+        return ask_on_terminal(names, timeout_s)
+
+    token = on_question.set(question)
+    try:
+        yield CleanUpPolicy(job=Policy.ASK, pool=Policy.ASK)
+    finally:
+        on_question.reset(token)
+
+
+def ask_on_terminal(names: Mapping[str, str], timeout_s: int) -> dict[str, bool]:
+    """Ask what to delete; Enter means yes, `n` keeps, and Ctrl-C or no answer is Enter for all.
+
+    Args:
+        names: what is asked about, by kind.
+        timeout_s: seconds for all answers together.
+    """
+    said = dict.fromkeys(names, True)
+    deadline = time.monotonic() + timeout_s
+    try:
+        for kind, name in names.items():
+            sys.stderr.write(f"Delete {kind} {name}? [Y/n] ")
+            sys.stderr.flush()
+            left_s = max(0.0, deadline - time.monotonic())
+            if not select.select([sys.stdin], [], [], left_s)[0]:
+                break
+            said[kind] = not sys.stdin.readline().strip().lower().startswith("n")
+    except KeyboardInterrupt:
+        said = dict.fromkeys(names, True)
+        sys.stderr.write("\nnothing is kept\n")
+    return said
+
+
+@contextmanager
+def shown_progress() -> Iterator[Callable[[], None]]:
+    """Show how far the batch tasks are as a bar, if standard error is a terminal; give its end."""
+    from prefect_azure_batch.running.progress import Progress, on_progress  # noqa: PLC0415 - imports Prefect
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with ProgressBar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        level = bar.add_task("batch tasks", total=None)
+
+        def show(progress: Progress) -> None:
+            """Move the bar."""
+            text = f"batch tasks ({progress.running} running, {progress.failed} failed)"
+            bar.update(level, completed=progress.completed, total=progress.total, description=text)
+
+        token = on_progress.set(show)
+        try:
+            yield bar.stop
+        finally:
+            on_progress.reset(token)
+
+
+def print_result(
+    result: FlowResult, table: Callable[[int], Table], began: datetime, output_dir: str
+) -> None:
+    """Print the plan, or what was found, and from when to when it all took.
+
+    Args:
+        result: what the flow returned.
+        table: gives the rows of the first inputs, at most so many.
+        began: when the command did.
+        output_dir: where all results are.
+    """
+    console = Console(highlight=False)
+    if result.plan:
+        plan = Table("Would create", "", show_header=False)
+        for title, value in result.plan.items():
+            plan.add_row(title, escape(value))
+        console.print(plan)
+        return
+    console.print(table(MOST_INPUTS))
+    if result.num_inputs > MOST_INPUTS:
+        left_out = result.num_inputs - MOST_INPUTS
+        console.print(f"and {left_out} inputs more: see {Path(output_dir) / 'results.csv'}")
+    ended = datetime.now().astimezone()
+    console.print(
+        f"{result.num_inputs} inputs; {began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S}, "
+        f"{(ended - began).total_seconds():.1f} s"
+    )
+
+
+def print_json(result: FlowResult, output_dir: str) -> None:
+    """Print the plan, or the run's `results.json`."""
+    if result.plan:
+        sys.stdout.write(json.dumps(dict(result.plan), ensure_ascii=False, indent=2) + "\n")
+        return
+    from prefect_azure_batch.collecting.publish import JSON_NAME  # noqa: PLC0415 - imports Prefect
+
+    with (Path(output_dir) / JSON_NAME).open(encoding="utf-8") as file:
+        shutil.copyfileobj(file, sys.stdout)
