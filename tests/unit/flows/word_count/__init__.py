@@ -1,0 +1,1 @@
+"""Tests of what is planned and read for the word counter."""

@@ -1,0 +1,1 @@
+"""Tests of the watch over a job."""

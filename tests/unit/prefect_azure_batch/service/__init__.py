@@ -1,0 +1,1 @@
+"""Tests of how the engine calls the services, without them."""

@@ -1,0 +1,121 @@
+"""Which errors pass, for how long they are waited out, and at what pace."""
+
+import time
+
+import pytest
+
+from prefect_azure_batch.errors import ConfigurationError, ServiceError
+from prefect_azure_batch.service.outages import Backoff, Outage, is_retryable, is_unanswered
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (ServiceError("busy", "ServerBusy", 503), True),
+        (ServiceError("slow", "OperationTimedOut", 500), True),
+        (ServiceError("throttled", None, 429), True),
+        (ServiceError("name still blocked", "ContainerBeingDeleted", 409), True),
+        (ServiceError("refused", "AuthenticationFailed", 403), False),
+        (ServiceError("exists", "PoolExists", 409), False),
+        (ServiceError("unreachable"), False),
+        (ConfigurationError("wrong"), False),
+        (ValueError("wrong"), False),
+    ],
+)
+def test_what_is_repeated(error: Exception, passes: bool) -> None:  # noqa: FBT001 - a table
+    """Only transient answers of a service are repeated; lost connections are the SDK's."""
+    assert is_retryable(error) is passes
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ServiceError("unreachable"), True),
+        (ServiceError("throttled", None, 429), False),
+        (ServiceError("no sign-in", "CredentialUnavailableError"), False),
+    ],
+)
+def test_no_answer(error: ServiceError, expected: bool) -> None:  # noqa: FBT001 - a table
+    """A status or a code is an answer."""
+    assert is_unanswered(error) is expected
+
+
+@pytest.mark.parametrize(
+    "error", [ServiceError("busy", "ServerBusy", 503), ServiceError("unreachable")]
+)
+def test_which_outages_are_endured(error: ServiceError) -> None:
+    """A loop asks again after a transient answer, and after none."""
+    Outage().endure(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServiceError("refused", "AuthenticationFailed", 403),
+        ServiceError("no sign-in", "CredentialUnavailableError"),
+    ],
+)
+def test_refusals_are_not_endured(error: ServiceError) -> None:
+    """After a refusal a loop does not ask again: the refusal is its error."""
+    with pytest.raises(ServiceError) as raised:
+        Outage().endure(error)
+
+    assert raised.value is error
+
+
+def test_outage_is_endured_up_to_its_limit() -> None:
+    """An outage that lasts longer than its limit is an error."""
+    outage = Outage(limit_s=-1)
+
+    with pytest.raises(ServiceError, match="unreachable"):
+        outage.endure(ServiceError("unreachable"))
+
+
+def test_good_answer_ends_an_outage() -> None:
+    """After a good answer the limit counts from the next error on."""
+    outage = Outage(limit_s=0.05)
+    outage.endure(ServiceError("unreachable"))
+    time.sleep(0.1)
+
+    outage.end()
+
+    outage.endure(ServiceError("unreachable"))
+    time.sleep(0.1)
+    with pytest.raises(ServiceError):
+        outage.endure(ServiceError("unreachable"))
+
+
+def test_pauses_grow_to_the_longest() -> None:
+    """Each pause is longer than the one before by the factor, up to the longest."""
+    backoff = Backoff(1, 10, growth=3)
+
+    assert [backoff.next_s() for _ in range(5)] == [1, 3, 9, 10, 10]
+
+
+def test_pauses_of_one_length() -> None:
+    """With the first pause as the longest, all are equal."""
+    backoff = Backoff(5, 5)
+
+    assert [backoff.next_s() for _ in range(3)] == [5, 5, 5]
+
+
+def test_pauses_begin_again() -> None:
+    """After a reset the first pause comes next."""
+    backoff = Backoff(1, 8)
+    for _ in range(3):
+        backoff.next_s()
+
+    backoff.reset()
+
+    assert [backoff.next_s() for _ in range(2)] == [1, 2]
+
+
+def test_waiting_is_a_pause() -> None:
+    """To wait takes as long as the pause, and the next one is longer."""
+    backoff = Backoff(0.02, 1)
+    began = time.monotonic()
+
+    backoff.wait()
+
+    assert time.monotonic() - began >= 0.02
+    assert backoff.next_s() == 0.04
