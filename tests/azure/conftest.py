@@ -14,8 +14,9 @@ from prefect.client.schemas.sorting import FlowRunSort
 from blocks import AzureBatchCredentials, AzureStorageCredentials
 from prefect_azure_batch.credentials.environment import BATCH_ACCOUNT, read_environment
 from prefect_azure_batch.model.run import EVERY_ATTEMPT, Run, new_run
-from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers, find_leftovers
+from prefect_azure_batch.ownership.deletion import KindsToDelete, delete_leftovers, find_leftovers
 from prefect_azure_batch.service.clients import Services
+from prefect_azure_batch.service.context import RunContext
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 # A fixture: its Prefect server knows these tests' runs and no others.
@@ -78,7 +79,7 @@ def folder(
         yield path
         for run in runs():
             if run.name not in known:
-                delete_leftovers(services, run, Kinds(), GONE_S)
+                delete_leftovers(RunContext.of(services, run), KindsToDelete(), GONE_S)
 
 
 def runs() -> list[Run]:
@@ -96,4 +97,4 @@ def run_of(flow_run_id: UUID) -> Run:
 
 def left_of(services: Services, run: Run) -> list[str]:
     """Return the kinds of what is there of a run, sorted."""
-    return sorted(name.partition(" ")[0] for name in find_leftovers(services, run))
+    return sorted(name.partition(" ")[0] for name in find_leftovers(RunContext.of(services, run)))

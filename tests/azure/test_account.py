@@ -1,4 +1,4 @@
-"""A run that succeeds, one that fails, and going on with it, on a real account."""
+"""A run that succeeds, one that fails, and its continuation, on a real account."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import PoolSettings
 from tests.azure.conftest import left_of, runs
-from tests.pipeline.test_top_words import SAMPLES, count_words
+from tests.pipeline.flows.test_top_words import SAMPLES, count_words
 
 # Three pools one after the other, and some minutes for each of their nodes.
 pytestmark = [pytest.mark.azure, pytest.mark.timeout(5400)]
@@ -62,7 +62,7 @@ def parameters(folder: Path, pool: PoolSettings) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def failed(parameters: dict[str, Any], folder: Path, services: Services) -> Failed:
-    """That run, failed; afterwards it may be gone on with."""
+    """That run, failed; afterwards it may be continued."""
     with pytest.raises(BatchTasksFailed) as raised:
         top_words(**parameters)
     run, *_ = runs()
@@ -104,15 +104,15 @@ def test_tutorial(folder: Path, pool: PoolSettings, left: Callable[[Run], list[s
 
 def test_failure_is_reported(failed: Failed) -> None:
     """Error and report name the input, its exit code and what its program said."""
-    for told in (failed.error, failed.report):
-        assert "bad.txt" in told
-        assert "exit code 1" in told
-        assert "attempt 1 refuses" in told
+    for text in (failed.error, failed.report):
+        assert "bad.txt" in text
+        assert "exit code 1" in text
+        assert "attempt 1 refuses" in text
     assert "good.txt" not in failed.report
 
 
 def test_failure_keeps_evidence_and_no_pool(failed: Failed) -> None:
-    """What costs by the hour is gone; what it can be gone on with from is there."""
+    """What costs by the hour is gone; what it can be continued from is there."""
     assert failed.left == ["container", "container", "container", "job"]
 
 
@@ -127,7 +127,7 @@ def test_janitor_leaves_evidence_alone(failed: Failed) -> None:
 def test_resume(
     parameters: dict[str, Any], failed: Failed, left: Callable[[Run], list[str]]
 ) -> None:
-    """Going on with it does what failed and nothing else, and leaves nothing."""
+    """Continuing it does what failed and nothing else, and leaves nothing."""
     result = top_words(**parameters, resume=failed.run.name)
 
     made = {name: Path(output.path).read_text() for name, output in result.outputs.items()}

@@ -20,18 +20,19 @@ from blocks import AzureBatchCredentials, AzureStorageCredentials
 from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.model.run import Run, new_run, run_id_of
-from prefect_azure_batch.ownership.deletion import Kinds, delete_leftovers
-from prefect_azure_batch.ownership.heartbeat_blob import State, look_at_heartbeat
+from prefect_azure_batch.ownership.deletion import KindsToDelete, delete_leftovers
+from prefect_azure_batch.ownership.heartbeat_blob import RunState, look_at_heartbeat
 from prefect_azure_batch.running.job import create_job
 from prefect_azure_batch.running.pool import check_image, create_pool
 from prefect_azure_batch.service.clients import Services
+from prefect_azure_batch.service.context import RunContext
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from prefect_azure_batch.staging.containers import create_containers, upload_files
-from tests.pipeline.estates import Left, MakeLeft, lefts
-from tests.pipeline.prefect_server import PrefectServer, stop
+from tests.support.contexts import a_context
+from tests.support.paths import PROJECT
+from tests.support.pipeline.estates import Left, MakeLeft, lefts
+from tests.support.pipeline.prefect_server import PrefectServer, stop
 from tests.support.processes import Marked
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -136,12 +137,13 @@ def make_run(services: Services) -> Callable[[], Run]:
     """Make a run with three containers, a pool without nodes' work, and an empty job."""
 
     def make() -> Run:
-        pool, job = PoolSettings(), JobSettings()
-        run = new_run(uuid4(), 1, job, CleanUpPolicy())
-        create_containers(services, run)
-        upload_files(services, run, job, [])
-        create_pool(services, run, pool, check_image(services, pool), job)
-        create_job(services, run, job)
+        pool = PoolSettings()
+        run = new_run(uuid4(), 1, JobSettings(), CleanUpPolicy())
+        context = a_context(services, run, pool=pool, node_agent=check_image(services, pool))
+        create_containers(context)
+        upload_files(context)
+        create_pool(context)
+        create_job(context)
         return run
 
     return make
@@ -196,10 +198,10 @@ def check_evidence(azure: LocalAzure, services: Services) -> None:
     containers = [f"container {name}" for name in run.containers]
     assert leftovers(services) == [*(f"job {job.id}" for job in jobs), *sorted(containers)]
     assert node_processes(azure) == []
-    assert seen.beat.state is State.KEPT
+    assert seen.beat.state is RunState.KEPT
     assert seen.beat.until
     assert seen.seen < seen.beat.until <= marked_waste(services, run)
-    delete_leftovers(services, run, Kinds(), timeout_s=60)
+    delete_leftovers(RunContext.of(services, run), KindsToDelete(), timeout_s=60)
 
 
 def marked_waste(services: Services, run: Run) -> datetime:

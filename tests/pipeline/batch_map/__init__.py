@@ -1,0 +1,1 @@
+"""Programs over many files, as a function."""

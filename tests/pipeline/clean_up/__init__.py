@@ -1,0 +1,1 @@
+"""Every ending of a run, and what is left."""

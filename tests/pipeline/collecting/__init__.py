@@ -1,0 +1,1 @@
+"""Outputs, logs and reports."""

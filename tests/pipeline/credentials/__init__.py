@@ -1,0 +1,1 @@
+"""Blocks that sign in with Entra ID."""

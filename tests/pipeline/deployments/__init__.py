@@ -1,0 +1,1 @@
+"""Deployments, their worker and limits."""

@@ -1,0 +1,1 @@
+"""Runs from the preflight to the results, and what interrupts them."""

@@ -1,0 +1,1 @@
+"""Dead runs, found and deleted."""

@@ -1,0 +1,1 @@
+"""Pools, jobs, batch tasks and the watch over them."""

@@ -1,0 +1,1 @@
+"""Prefect's pages in a browser."""
