@@ -16,6 +16,7 @@ COPY prefect.yaml LICENSE NOTICE ./
 COPY blocks/ blocks/
 COPY data/ data/
 COPY flows/ flows/
+COPY prefect_azure_batch/ prefect_azure_batch/
 COPY tasks_node/ tasks_node/
 # The flow finds its node program beside itself: the packages are not installed.
 ENV PATH=/opt/venv/bin:$PATH \

@@ -23,16 +23,16 @@ test: $(VENV)/.dev node_modules/.installed ## the test-suite, without what needs
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not az and not browser and not old_client and not accelerator and not kills and not endings" $(ARGS)
 
 test-crashes: $(VENV)/.dev ## the Batch emulator killed with -9 a hundred times under load
-	CRASHES=100 $(BIN)/python -m pytest tests/emulator/test_crashes.py $(ARGS)
+	CRASHES=100 $(BIN)/python -m pytest tests/emulator/state/test_crashes.py $(ARGS)
 
 test-kills: $(VENV)/.dev node_modules/.installed ## the flow killed with -9 after each of its steps, and resumed
-	$(BIN)/python -m pytest -m kills tests/pipeline/test_kills.py $(ARGS)
+	$(BIN)/python -m pytest -m kills tests/pipeline/engine/test_kills.py $(ARGS)
 
 test-endings: $(VENV)/.dev node_modules/.installed ## every ending of a run in each of its phases, and what is left
 	$(BIN)/python -m pytest -m endings -n $(WORKERS) --dist load --maxschedchunk 1 -o timeout=600 $(ARGS)
 
 test-janitor: $(VENV)/.dev node_modules/.installed ## the janitor held at each of its calls beside a live run
-	HELD=36 $(BIN)/python -m pytest tests/pipeline/test_janitor_beside_runs.py $(ARGS)
+	HELD=36 $(BIN)/python -m pytest tests/pipeline/janitor/test_janitor_beside_runs.py $(ARGS)
 
 test-az: $(VENV)/.dev node_modules/.installed ## `az batch` against the emulator (needs the Azure CLI)
 	@command -v az >/dev/null || { echo "test-az needs the Azure CLI: put az on the PATH (pip install azure-cli, in an environment of its own)"; exit 1; }
@@ -62,13 +62,13 @@ check: $(VENV)/.dev lint-docker ## format, lint, types, docstrings, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/interrogate --quiet flows blocks local_azure tasks_node tests benchmarks
+	$(BIN)/interrogate --quiet flows blocks prefect_azure_batch local_azure tasks_node tests benchmarks
 	$(BIN)/codespell $$(git ls-files '*.py' '*.md' '*.toml' '*.yaml' Makefile)
 
 lint-docker: $(VENV)/.docker ## the Dockerfile, by hadolint
 	$(BIN)/hadolint Dockerfile
 
-fix: $(VENV)/.dev ## format and mend what can be mended
+fix: $(VENV)/.dev ## format, and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -115,16 +115,16 @@ accelerator: $(VENV)/.accelerator ## the node program's optional C kernel, for x
 benchmark-words: $(VENV)-benchmarks/.installed ## how fast the node program counts, beside DuckDB, polars and others
 	$(VENV)-benchmarks/bin/python -m benchmarks.word_count $(ARGS)
 
-lock: ## renew requirements/*.txt and package-lock.json (needs uv)
+lock: ## renew requirements/*.txt and Azurite's package-lock.json (needs uv)
 	for group in setup node old-client accelerator benchmarks docker; do uv pip compile --group $$group $(UV_FLAGS) -o requirements/$$group.txt; done
-	uv pip compile pyproject.toml $(UV_FLAGS) -o requirements/run.txt
-	uv pip compile pyproject.toml --group dev --constraint requirements/run.txt $(UV_FLAGS) -o requirements/dev.txt
+	uv pip compile pyproject.toml local_azure/pyproject.toml $(UV_FLAGS) -o requirements/run.txt
+	uv pip compile pyproject.toml local_azure/pyproject.toml --group pyproject.toml:dev --constraint requirements/run.txt $(UV_FLAGS) -o requirements/dev.txt
 	uv pip compile --group browser --constraint requirements/run.txt $(UV_FLAGS) -o requirements/browser.txt
-	npm install --package-lock-only --omit-lockfile-registry-resolved=true
+	npm install --prefix local_azure/npm --package-lock-only --omit-lockfile-registry-resolved=true
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean: ## remove what make has made
-	rm -rf $(VENV) $(VENV)-* node_modules .prefect
+	rm -rf $(VENV) $(VENV)-* node_modules .azurite-* .prefect
 
 $(VENV)/.setup: requirements/setup.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -132,9 +132,12 @@ $(VENV)/.setup: requirements/setup.txt
 	$(PIP) $(LOCKED) -r requirements/setup.txt
 	touch $@
 
+# One line in the environment puts the checkout on Python's path: flows, blocks and local_azure are
+# not installed. The library is, for its command and its version.
 $(VENV)/.run: requirements/run.txt pyproject.toml $(VENV)/.setup
 	$(PIP) $(LOCKED) -r requirements/run.txt
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
+	$(BIN)/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "checkout.pth").write_text("$(CURDIR)\n")'
 	touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
@@ -163,7 +166,7 @@ $(VENV)/.docker: requirements/docker.txt $(VENV)/.setup
 	$(PIP) $(LOCKED) -r $<
 	touch $@
 
-node_modules/.installed: package.json package-lock.json $(VENV)/.run
+node_modules/.installed: local_azure/npm/package.json local_azure/npm/package-lock.json $(VENV)/.run
 	$(BIN)/python -c 'from local_azure.azurite import find_npm; find_npm()' 2>/dev/null || $(PIP) $(LOCKED) -r requirements/node.txt
 	$(BIN)/python -m local_azure install
 	touch $@
