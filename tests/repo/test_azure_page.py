@@ -12,12 +12,13 @@ from azure.batch import BatchClient
 from azure.storage.blob import BlobServiceClient
 
 from local_azure.stack import LocalAzure
-from prefect_azure_batch.advice import advice
 from prefect_azure_batch.credentials import environment
+from prefect_azure_batch.messages import advice
 from prefect_azure_batch.service.clients import Services
-from tests.pipeline.conftest import PROJECT, leftovers, mark_for_children
-from tests.pipeline.prefect_server import PrefectServer
+from tests.pipeline.conftest import leftovers, mark_for_children
 from tests.support.clone import make_clone
+from tests.support.paths import PROJECT
+from tests.support.pipeline.prefect_server import PrefectServer
 from tests.support.processes import Marked
 
 PAGE = (PROJECT / "docs" / "azure.md").read_text()
@@ -138,7 +139,7 @@ def test_advice_is_what_the_errors_say() -> None:
     rows = re.findall(r"^\| `(\w+)`[^|]*\| (.*) \|$", section, re.MULTILINE)
 
     assert len(rows) == 5
-    assert [code for code, told in rows if advice(code) != f"; {told}"] == []
+    assert [code for code, text in rows if advice(code) != f"; {text}"] == []
 
 
 def test_links_lead_somewhere() -> None:

@@ -12,7 +12,8 @@ from azure.storage.blob import BlobServiceClient
 
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.service.clients import Services
-from tests.pipeline.conftest import PROJECT, leftovers
+from tests.pipeline.conftest import leftovers
+from tests.support.paths import PROJECT
 
 FOLDER = PROJECT / "tests" / "azure"
 

@@ -20,14 +20,15 @@ COPIES = [
     for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.MULTILINE)
 ]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+JANITOR = "prefect_azure_batch.janitor.janitor"
 DIRECT = [re.split(r"[<>=]", entry)[0] for entry in PROJECT["dependencies"]]
 LOAD = """
 import sys
 from prefect.flows import load_flow_from_entrypoint as load
 for entrypoint in sys.argv[1:]:
     print(load(entrypoint, use_placeholder_flow=False).name)
-import blocks, flows
-print(*(package.__file__ for package in (blocks, flows)))
+import blocks, flows, prefect_azure_batch
+print(*(package.__file__ for package in (blocks, flows, prefect_azure_batch)))
 """
 
 
@@ -63,7 +64,7 @@ def test_flows_load_from_what_the_image_holds(tmp_path: Path) -> None:
                 shutil.copy(ROOT / source, tmp_path / target)
 
     done = subprocess.run(
-        [sys.executable, "-c", LOAD, "flows/top_words.py:top_words", "flows/janitor.py:janitor"],
+        [sys.executable, "-c", LOAD, "flows/top_words.py:top_words", JANITOR],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(tmp_path), "PREFECT_HOME": str(tmp_path / "home")},
         capture_output=True,
