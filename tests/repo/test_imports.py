@@ -153,6 +153,12 @@ def test_the_library_knows_neither_flows_nor_blocks() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_files_are_short(name: str) -> None:
+    """No file has more than 400 lines."""
+    assert len(FILES[name].read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_functions_are_short(name: str) -> None:
     """No function has more than 50 lines, its docstring left out."""

@@ -4,11 +4,9 @@ import hashlib
 import io
 import json
 import tarfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,6 +23,7 @@ from prefect_azure_batch.model.tasks import BlobPlace, PlannedTask
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from tests.support.contexts import a_context
+from tests.support.http_server import QuietHandler, serving
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -144,10 +143,10 @@ def line_that_breaks(content: bytes, num_breaks: int) -> Iterator[tuple[str, lis
     """Serve one blob, the first times only half of it; give the URL and the requests."""
     requests: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         """Answers every GET with the blob."""
 
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802 - the name that the library calls
             """Send the blob, or break off in the middle of it."""
             requests.append(self.path)
             self.send_response(206)
@@ -159,17 +158,8 @@ def line_that_breaks(content: bytes, num_breaks: int) -> Iterator[tuple[str, lis
             self.wfile.write(content[: len(content) // 2] if is_broken else content)
             self.close_connection = True
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/account", requests
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as url:
+        yield f"{url}/account", requests
 
 
 @pytest.mark.parametrize("num_breaks", [1, 4])
