@@ -3,7 +3,7 @@
 import tempfile
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
@@ -107,10 +107,14 @@ class Downloads:
             ConfigurationError: the folder cannot be written to.
         """
         while self._pending:
-            self._context.check()
-            if wait([self._pending[0]], TURN_S).done:
-                self._pending.popleft().result()
+            self._pending.popleft().result()
         return dict(self._lost)
+
+    def is_pending(self) -> bool:
+        """Wait up to a second for what was begun; tell whether some of it is not done yet."""
+        return bool(wait(self._pending, TURN_S, FIRST_EXCEPTION).not_done) and not any(
+            future.done() and future.exception() for future in self._pending
+        )
 
     def _take(self, planned: PlannedTask, ending: Ending | None) -> None:
         try:
@@ -212,7 +216,7 @@ def show(title: str, message: str, *, succeeded: bool) -> State[Any]:
 
 
 @step("download outputs", is_repeated=False)
-def finish_downloads(context: WorkContext, downloads: Downloads) -> dict[str, str]:  # noqa: ARG001 - the downloads have it
+def finish_downloads(context: WorkContext, downloads: Downloads) -> dict[str, str]:
     """Wait until everything that was begun is there.
 
     Returns:
@@ -221,6 +225,8 @@ def finish_downloads(context: WorkContext, downloads: Downloads) -> dict[str, st
     Raises:
         ServiceError: the service refused, or was out of reach for too long.
     """
+    while downloads.is_pending():
+        context.check()
     return downloads.finish()
 
 

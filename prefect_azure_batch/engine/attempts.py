@@ -85,7 +85,9 @@ def open_attempt(context: WorkContext, heartbeat: Heartbeat) -> int:
     if number:
         get_run_logger().info(
             "attempt %d of run %s; deleted of those before: %s",
-            *(number + 1, last.run.name, ", ".join(gone) or "nothing"),
+            number + 1,
+            last.run.name,
+            ", ".join(gone) or "nothing",
         )
     return number + 1
 

@@ -96,8 +96,10 @@ def _examined(
     ]
     if chosen:
         get_run_logger().info(
-            "%d blobs begin with %s%s/%s; %d of them were looked into",
-            *(len(found), BLOB_SCHEME, prefix.container, prefix.name, len(chosen)),
+            "%d blobs begin with %s; %d of them were looked into",
+            len(found),
+            _url(prefix),
+            len(chosen),
         )
     return examined
 
