@@ -48,7 +48,7 @@ def control(controlled: Emulator) -> Iterator[Control]:
 
 
 @pytest.fixture
-def bent(controlled: Emulator) -> Iterator[BatchClient]:
+def one_try(controlled: Emulator) -> Iterator[BatchClient]:
     """The SDK's client of that emulator; it does not repeat what fails."""
     with client_of(controlled, retry_total=0) as client:
         yield client

@@ -104,24 +104,24 @@ def services(batch_client: BatchClient, blob_service: BlobServiceClient) -> Serv
 
 
 @pytest.fixture(scope="session")
-def bent_azure() -> Iterator[LocalAzure]:
+def controlled_azure() -> Iterator[LocalAzure]:
     """Another pair of services, whose emulator has control endpoints, for faults."""
     with LocalAzure(control=True) as stack:
         yield stack
 
 
 @pytest.fixture
-def control(bent_azure: LocalAzure) -> Iterator[Control]:
+def control(controlled_azure: LocalAzure) -> Iterator[Control]:
     """The control endpoints of that pair; afterwards it goes by its usual rules, and is empty."""
-    control = Control(bent_azure.batch_url)
+    control = Control(controlled_azure.batch_url)
     yield control
     control.reset()
 
 
 @pytest.fixture
-def bent_services(bent_azure: LocalAzure, control: Control) -> Iterator[Services]:
+def controlled_services(controlled_azure: LocalAzure, control: Control) -> Iterator[Services]:
     """The clients of that pair, as the blocks make them; afterwards no container is left."""
-    environment = dict(bent_azure.environment)
+    environment = dict(controlled_azure.environment)
     with (
         AzureBatchCredentials.from_environment(environment).get_client() as batch,
         AzureStorageCredentials.from_environment(environment).get_client() as blobs,

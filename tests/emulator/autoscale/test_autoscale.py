@@ -67,45 +67,45 @@ def test_enabling_evaluates_at_once(batch: BatchClient, pool: str) -> None:
     assert (found.current_dedicated_nodes, found.current_low_priority_nodes) == (1, 1)
 
 
-def test_tasks_that_wait_make_nodes(control: Control, bent: BatchClient) -> None:
+def test_tasks_that_wait_make_nodes(control: Control, one_try: BatchClient) -> None:
     """A pool grows with its tasks and shrinks without them, at the formula's intervals."""
-    pool = an_autoscaled_pool(bent, FOLLOW_TASKS)
-    job = kit.a_job(bent, pool)
-    tasks = [kit.a_task(bent, job, "true") for _ in range(2)]
-    assert not list(bent.list_nodes(pool))
+    pool = an_autoscaled_pool(one_try, FOLLOW_TASKS)
+    job = kit.a_job(one_try, pool)
+    tasks = [kit.a_task(one_try, job, "true") for _ in range(2)]
+    assert not list(one_try.list_nodes(pool))
 
     control.advance_clock(15 * 60)
 
     for task in tasks:
-        assert kit.info_of(kit.reach(bent, job, task, "completed")).result == "success"
-    assert reach_steady(bent, pool).target_dedicated_nodes == 2
+        assert kit.info_of(kit.reach(one_try, job, task, "completed")).result == "success"
+    assert reach_steady(one_try, pool).target_dedicated_nodes == 2
     control.advance_clock(15 * 60)
-    wait_until(lambda: not list(bent.list_nodes(pool)))
+    wait_until(lambda: not list(one_try.list_nodes(pool)))
 
 
-def test_the_interval_decides_when(control: Control, bent: BatchClient) -> None:
+def test_the_interval_decides_when(control: Control, one_try: BatchClient) -> None:
     """There is no evaluation before it is over, and one at its end."""
     interval = timedelta(minutes=5)
     pool = an_autoscaled_pool(
-        bent, "$TargetDedicatedNodes = 0;", auto_scale_evaluation_interval=interval
+        one_try, "$TargetDedicatedNodes = 0;", auto_scale_evaluation_interval=interval
     )
-    first = run_of(kit.pool_of(bent, pool)).timestamp
+    first = run_of(kit.pool_of(one_try, pool)).timestamp
 
     control.advance_clock(290)
-    assert run_of(kit.pool_of(bent, pool)).timestamp == first
+    assert run_of(kit.pool_of(one_try, pool)).timestamp == first
     control.advance_clock(15)
 
-    passed = run_of(kit.pool_of(bent, pool)).timestamp - first
+    passed = run_of(kit.pool_of(one_try, pool)).timestamp - first
     assert interval <= passed <= interval + timedelta(seconds=15)
 
 
-def test_samples_are_taken_every_30_seconds(control: Control, bent: BatchClient) -> None:
+def test_samples_are_taken_every_30_seconds(control: Control, one_try: BatchClient) -> None:
     """Ten minutes after its creation a pool has ten minutes of samples, and half of twenty."""
-    pool = an_autoscaled_pool(bent, "$TargetDedicatedNodes = 0;")
+    pool = an_autoscaled_pool(one_try, "$TargetDedicatedNodes = 0;")
     control.advance_clock(600)
 
     run = evaluate(
-        bent,
+        one_try,
         pool,
         "all = $ActiveTasks.GetSamplePercent(10 * TimeInterval_Minute);"
         "half = $ActiveTasks.GetSamplePercent(20 * TimeInterval_Minute);"
@@ -134,18 +134,18 @@ def test_what_the_metrics_count(batch: BatchClient) -> None:
     assert str(results).endswith(";v0=2;v1=1;v2=3;v3=1;n=0")
 
 
-def test_the_deallocation_option_is_used(control: Control, bent: BatchClient) -> None:
+def test_the_deallocation_option_is_used(control: Control, one_try: BatchClient) -> None:
     """A formula that says so lets running tasks complete before their node goes."""
-    pool = kit.a_pool(bent)
-    job = kit.a_job(bent, pool)
-    task = kit.a_task(bent, job, kit.sh("sleep 1"))
-    kit.reach(bent, job, task, "running")
+    pool = kit.a_pool(one_try)
+    job = kit.a_job(one_try, pool)
+    task = kit.a_task(one_try, job, kit.sh("sleep 1"))
+    kit.reach(one_try, job, task, "running")
 
-    enable(bent, pool, "$TargetDedicatedNodes=0; $NodeDeallocationOption=taskcompletion;")
+    enable(one_try, pool, "$TargetDedicatedNodes=0; $NodeDeallocationOption=taskcompletion;")
 
     control.wait_until_idle()
-    assert kit.info_of(bent.get_task(job, task)).result == "success"
-    assert not list(bent.list_nodes(pool))
+    assert kit.info_of(one_try.get_task(job, task)).result == "success"
+    assert not list(one_try.list_nodes(pool))
 
 
 def test_an_evaluation_changes_nothing(batch: BatchClient) -> None:
@@ -240,14 +240,14 @@ def test_an_autoscaled_pool_is_not_resized_by_hand(batch: BatchClient) -> None:
     assert found.auto_scale_run is None
 
 
-def test_a_disabled_formula_is_evaluated_no_more(control: Control, bent: BatchClient) -> None:
+def test_a_disabled_formula_is_evaluated_no_more(control: Control, one_try: BatchClient) -> None:
     """The pool keeps the nodes it has."""
-    pool = an_autoscaled_pool(bent, "$TargetDedicatedNodes = $CurrentDedicatedNodes + 1;")
-    bent.disable_pool_auto_scale(pool)
+    pool = an_autoscaled_pool(one_try, "$TargetDedicatedNodes = $CurrentDedicatedNodes + 1;")
+    one_try.disable_pool_auto_scale(pool)
 
     control.advance_clock(3600)
 
-    assert reach_steady(bent, pool).target_dedicated_nodes == 1
+    assert reach_steady(one_try, pool).target_dedicated_nodes == 1
 
 
 def test_a_new_interval_keeps_the_formula(batch: BatchClient) -> None:
@@ -283,45 +283,45 @@ def test_only_an_autoscaled_pool_evaluates(batch: BatchClient, pool: str) -> Non
         evaluate(batch, pool, "x = 1;")
 
 
-def test_an_evaluation_waits_for_a_resize(control: Control, bent: BatchClient) -> None:
+def test_an_evaluation_waits_for_a_resize(control: Control, one_try: BatchClient) -> None:
     """What becomes due while the pool is resized is done when it is steady."""
-    pool = an_autoscaled_pool(bent, "$TargetDedicatedNodes = 0;")
+    pool = an_autoscaled_pool(one_try, "$TargetDedicatedNodes = 0;")
     control.set_delay("allocation", None)
-    enable(bent, pool, "$TargetDedicatedNodes = min(2, $CurrentDedicatedNodes + 1);")
-    first = run_of(kit.pool_of(bent, pool)).timestamp
+    enable(one_try, pool, "$TargetDedicatedNodes = min(2, $CurrentDedicatedNodes + 1);")
+    first = run_of(kit.pool_of(one_try, pool)).timestamp
     control.advance_clock(800)
-    bent.begin_stop_pool_resize(pool, polling_interval=1)
-    reach_steady(bent, pool)
+    one_try.begin_stop_pool_resize(pool, polling_interval=1)
+    reach_steady(one_try, pool)
 
     control.advance_clock(150)
 
-    assert kit.pool_of(bent, pool).allocation_state == "resizing"
-    assert run_of(kit.pool_of(bent, pool)).timestamp - first >= timedelta(minutes=15)
+    assert kit.pool_of(one_try, pool).allocation_state == "resizing"
+    assert run_of(kit.pool_of(one_try, pool)).timestamp - first >= timedelta(minutes=15)
 
 
-def test_a_pool_beyond_its_quota_tries_again(control: Control, bent: BatchClient) -> None:
+def test_a_pool_beyond_its_quota_tries_again(control: Control, one_try: BatchClient) -> None:
     """At the next evaluation, since it has not what its formula wants."""
-    other = kit.a_pool(bent, vm_size="standard_d64s_v5")
-    pool = an_autoscaled_pool(bent, "$TargetDedicatedNodes = 1;", vm_size="standard_d64s_v5")
-    assert [error.code for error in kit.pool_of(bent, pool).resize_errors or []] == [
+    other = kit.a_pool(one_try, vm_size="standard_d64s_v5")
+    pool = an_autoscaled_pool(one_try, "$TargetDedicatedNodes = 1;", vm_size="standard_d64s_v5")
+    assert [error.code for error in kit.pool_of(one_try, pool).resize_errors or []] == [
         "AccountCoreQuotaReached"
     ]
-    kit.resize(bent, other, target_dedicated_nodes=0)
+    kit.resize(one_try, other, target_dedicated_nodes=0)
 
     control.advance_clock(900)
 
-    wait_until(lambda: len(list(bent.list_nodes(pool))) == 1)
+    wait_until(lambda: len(list(one_try.list_nodes(pool))) == 1)
 
 
-def test_a_pool_made_anew_has_no_samples_of_the_old(control: Control, bent: BatchClient) -> None:
+def test_a_pool_made_anew_has_no_samples_of_the_old(control: Control, one_try: BatchClient) -> None:
     """Its history begins with it."""
     pool_id = kit.new_id("pool")
-    an_autoscaled_pool(bent, "$TargetDedicatedNodes = 0;", id=pool_id)
+    an_autoscaled_pool(one_try, "$TargetDedicatedNodes = 0;", id=pool_id)
     control.advance_clock(3600)
-    bent.begin_delete_pool(pool_id, polling_interval=1)
-    wait_until(lambda: not list(bent.list_pools()))
-    an_autoscaled_pool(bent, "$TargetDedicatedNodes = 0;", id=pool_id)
+    one_try.begin_delete_pool(pool_id, polling_interval=1)
+    wait_until(lambda: not list(one_try.list_pools()))
+    an_autoscaled_pool(one_try, "$TargetDedicatedNodes = 0;", id=pool_id)
 
-    results = evaluate(bent, pool_id, "p = $ActiveTasks.GetSamplePercent(TimeInterval_Hour);")
+    results = evaluate(one_try, pool_id, "p = $ActiveTasks.GetSamplePercent(TimeInterval_Hour);")
 
     assert float(str(results.results).rsplit("=", 1)[1]) < 5

@@ -103,19 +103,19 @@ class Churn:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_order_of_operations(control: Control, bent: BatchClient, seed: int) -> None:
+def test_any_order_of_operations(control: Control, one_try: BatchClient, seed: int) -> None:
     """Afterwards the pool can be emptied and filled, and every task runs to its end."""
-    churn = Churn(bent, control, seed)
+    churn = Churn(one_try, control, seed)
     for _ in range(STEPS):
         churn.step()
 
-    wait_until(lambda: kit.pool_of(bent, churn.pool_id).allocation_state == "steady")
-    bent.disable_pool_auto_scale(churn.pool_id)
+    wait_until(lambda: kit.pool_of(one_try, churn.pool_id).allocation_state == "steady")
+    one_try.disable_pool_auto_scale(churn.pool_id)
     empty = {"target_dedicated_nodes": 0, "target_low_priority_nodes": 0}
-    kit.resize(bent, churn.pool_id, **empty, node_deallocation_option="requeue")
-    assert not list(bent.list_nodes(churn.pool_id))
-    kit.resize(bent, churn.pool_id, target_dedicated_nodes=3)
+    kit.resize(one_try, churn.pool_id, **empty, node_deallocation_option="requeue")
+    assert not list(one_try.list_nodes(churn.pool_id))
+    kit.resize(one_try, churn.pool_id, target_dedicated_nodes=3)
     control.wait_until_idle()
 
-    assert {task.state for task in bent.list_tasks(churn.job_id)} == {"completed"}
-    assert [node.state for node in bent.list_nodes(churn.pool_id)] == ["idle"] * 3
+    assert {task.state for task in one_try.list_tasks(churn.job_id)} == {"completed"}
+    assert [node.state for node in one_try.list_nodes(churn.pool_id)] == ["idle"] * 3

@@ -236,19 +236,19 @@ def test_a_deallocated_node_can_be_started(batch: BatchClient) -> None:
 
 @pytest.mark.parametrize("operation", ["reboot", "reimage", "deallocate", "start"])
 def test_a_node_that_boots_takes_no_operation(
-    control: Control, bent: BatchClient, operation: str
+    control: Control, one_try: BatchClient, operation: str
 ) -> None:
     """It can be asked for something when it has booted."""
-    pool = kit.a_pool(bent)
-    before = kit.node_of(bent, pool)
+    pool = kit.a_pool(one_try)
+    before = kit.node_of(one_try, pool)
     control.set_delay("boot", None)
-    ask(bent, pool, "reboot")
+    ask(one_try, pool, "reboot")
 
     with kit.refused(409, "NodeBeingRebooted"):
-        ask(bent, pool, operation)
+        ask(one_try, pool, operation)
 
     wait_until(lambda: control.release("boot") == 1)
-    booted_again(bent, pool, before)
+    booted_again(one_try, pool, before)
 
 
 def test_only_a_deallocated_node_can_be_started(batch: BatchClient, pool: str) -> None:
@@ -257,17 +257,17 @@ def test_only_a_deallocated_node_can_be_started(batch: BatchClient, pool: str) -
         ask(batch, pool, "start")
 
 
-def test_a_node_that_reboots_can_be_removed(control: Control, bent: BatchClient) -> None:
+def test_a_node_that_reboots_can_be_removed(control: Control, one_try: BatchClient) -> None:
     """It need not boot for that."""
-    pool = kit.a_pool(bent)
+    pool = kit.a_pool(one_try)
     control.set_delay("boot", None)
-    ask(bent, pool, "reboot")
-    reach_state(bent, pool, "rebooting")
+    ask(one_try, pool, "reboot")
+    reach_state(one_try, pool, "rebooting")
 
-    remove = models.BatchNodeRemoveOptions(node_ids=[str(kit.node_of(bent, pool).id)])
-    bent.begin_remove_nodes(pool, remove, polling_interval=1)
+    remove = models.BatchNodeRemoveOptions(node_ids=[str(kit.node_of(one_try, pool).id)])
+    one_try.begin_remove_nodes(pool, remove, polling_interval=1)
 
-    wait_until(lambda: kit.pool_of(bent, pool).current_dedicated_nodes == 0)
+    wait_until(lambda: kit.pool_of(one_try, pool).current_dedicated_nodes == 0)
 
 
 def test_files_of_a_removed_node(batch: BatchClient, pool: str) -> None:
@@ -284,50 +284,50 @@ def test_files_of_a_removed_node(batch: BatchClient, pool: str) -> None:
         b"".join(batch.download_node_file(pool, node_id, "startup/stdout.txt"))
 
 
-def test_a_preempted_node_is_replaced(control: Control, bent: BatchClient) -> None:
+def test_a_preempted_node_is_replaced(control: Control, one_try: BatchClient) -> None:
     """Its task is requeued and runs again on the node that the pool gets instead."""
-    pool = kit.a_pool(bent, target_dedicated_nodes=0, target_low_priority_nodes=1)
-    job = kit.a_job(bent, pool)
-    task = kit.a_task(bent, job, kit.sh("exec sleep 60"))
-    kit.reach(bent, job, task, "running")
-    lost = str(kit.node_of(bent, pool).id)
+    pool = kit.a_pool(one_try, target_dedicated_nodes=0, target_low_priority_nodes=1)
+    job = kit.a_job(one_try, pool)
+    task = kit.a_task(one_try, job, kit.sh("exec sleep 60"))
+    kit.reach(one_try, job, task, "running")
+    lost = str(kit.node_of(one_try, pool).id)
 
     control.preempt_node(pool, lost)
 
-    wait_until(lambda: lost not in {node.id for node in bent.list_nodes(pool)})
-    again = kit.reach(bent, job, task, "running")
+    wait_until(lambda: lost not in {node.id for node in one_try.list_nodes(pool)})
+    again = kit.reach(one_try, job, task, "running")
     assert kit.info_of(again).requeue_count == 1
-    assert reach_state(bent, pool, "running").id != lost
+    assert reach_state(one_try, pool, "running").id != lost
 
 
-def test_a_preempted_node_is_seen(control: Control, bent: BatchClient) -> None:
+def test_a_preempted_node_is_seen(control: Control, one_try: BatchClient) -> None:
     """As long as its removal takes it is preempted; then its pool resizes by itself."""
-    pool = kit.a_pool(bent, target_dedicated_nodes=0, target_low_priority_nodes=1)
+    pool = kit.a_pool(one_try, target_dedicated_nodes=0, target_low_priority_nodes=1)
     control.set_delay("removal", None)
-    control.preempt_node(pool, str(kit.node_of(bent, pool).id))
+    control.preempt_node(pool, str(kit.node_of(one_try, pool).id))
 
-    wait_until(lambda: "preempted" in {node.state for node in bent.list_nodes(pool)})
-    wait_until(lambda: kit.pool_of(bent, pool).allocation_state == "resizing")
+    wait_until(lambda: "preempted" in {node.state for node in one_try.list_nodes(pool)})
+    wait_until(lambda: kit.pool_of(one_try, pool).allocation_state == "resizing")
 
     def is_steady() -> bool:
         """Let the removal go on, which may have begun to wait only now, and look."""
         control.release("removal")
-        return kit.pool_of(bent, pool).allocation_state == "steady"
+        return kit.pool_of(one_try, pool).allocation_state == "steady"
 
     wait_until(is_steady)
-    assert reach_state(bent, pool, "idle").is_dedicated is False
+    assert reach_state(one_try, pool, "idle").is_dedicated is False
 
 
-def test_an_unusable_node_stays(control: Control, bent: BatchClient) -> None:
+def test_an_unusable_node_stays(control: Control, one_try: BatchClient) -> None:
     """Its tasks are requeued, it takes none, and it can only be removed."""
-    pool = kit.a_pool(bent)
-    job = kit.a_job(bent, pool)
-    task = kit.a_task(bent, job, kit.sh("exec sleep 60"))
-    kit.reach(bent, job, task, "running")
+    pool = kit.a_pool(one_try)
+    job = kit.a_job(one_try, pool)
+    task = kit.a_task(one_try, job, kit.sh("exec sleep 60"))
+    kit.reach(one_try, job, task, "running")
 
-    control.break_node(pool, str(kit.node_of(bent, pool).id))
+    control.break_node(pool, str(kit.node_of(one_try, pool).id))
 
-    kit.reach(bent, job, task, "active")
-    assert reach_state(bent, pool, "unusable").running_tasks_count == 0
+    kit.reach(one_try, job, task, "active")
+    assert reach_state(one_try, pool, "unusable").running_tasks_count == 0
     with kit.refused(409, "NodeStateUnusable"):
-        ask(bent, pool, "reboot")
+        ask(one_try, pool, "reboot")

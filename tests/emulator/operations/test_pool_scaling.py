@@ -40,30 +40,32 @@ def errors_of(pool: models.BatchPool) -> list[str | None]:
     return [error.code for error in pool.resize_errors or []]
 
 
-def test_a_resize_that_is_stopped_makes_no_more_nodes(control: Control, bent: BatchClient) -> None:
+def test_a_resize_that_is_stopped_makes_no_more_nodes(
+    control: Control, one_try: BatchClient
+) -> None:
     """The pool is steady with the nodes that it had, and says why."""
-    pool_id = kit.a_pool(bent)
+    pool_id = kit.a_pool(one_try)
     control.set_delay("allocation", None)
-    begin_resize(bent, pool_id, target_dedicated_nodes=3)
+    begin_resize(one_try, pool_id, target_dedicated_nodes=3)
 
-    pool = stop_resize(bent, pool_id)
+    pool = stop_resize(one_try, pool_id)
     control.release("allocation")
 
     assert errors_of(pool) == ["ResizeStopped"]
     assert (pool.target_dedicated_nodes, pool.current_dedicated_nodes) == (3, 1)
 
 
-def test_a_stopped_pool_can_be_resized_again(control: Control, bent: BatchClient) -> None:
+def test_a_stopped_pool_can_be_resized_again(control: Control, one_try: BatchClient) -> None:
     """What the stopped resize waited for does not matter any more."""
-    pool_id = kit.a_pool(bent)
+    pool_id = kit.a_pool(one_try)
     control.set_delay("allocation", None)
-    begin_resize(bent, pool_id, target_dedicated_nodes=3)
-    stop_resize(bent, pool_id)
+    begin_resize(one_try, pool_id, target_dedicated_nodes=3)
+    stop_resize(one_try, pool_id)
     control.set_delay("allocation", 0)
 
-    kit.resize(bent, pool_id, target_dedicated_nodes=2)
+    kit.resize(one_try, pool_id, target_dedicated_nodes=2)
 
-    pool = kit.pool_of(bent, pool_id)
+    pool = kit.pool_of(one_try, pool_id)
     assert (errors_of(pool), pool.current_dedicated_nodes) == ([], 2)
 
 
@@ -86,18 +88,18 @@ def test_there_must_be_a_resize_to_stop(batch: BatchClient, pool: str) -> None:
         batch.begin_stop_pool_resize(pool)
 
 
-def test_an_allocation_that_takes_too_long(control: Control, bent: BatchClient) -> None:
+def test_an_allocation_that_takes_too_long(control: Control, one_try: BatchClient) -> None:
     """At the resize timeout the pool gives up, and a later allocation makes no nodes."""
     control.set_delay("allocation", None)
     pool = kit.pool_options(resize_timeout=timedelta(minutes=6), target_low_priority_nodes=2)
-    bent.create_pool(pool)
+    one_try.create_pool(pool)
     wait_until(lambda: control.delays()["allocation"]["waiting"] == 1)
 
     control.advance_clock(359)
-    assert kit.pool_of(bent, pool.id).allocation_state == "resizing"
+    assert kit.pool_of(one_try, pool.id).allocation_state == "resizing"
     control.advance_clock(2)
 
-    found = kit.pool_of(bent, pool.id)
+    found = kit.pool_of(one_try, pool.id)
     assert (found.allocation_state, errors_of(found)) == ("steady", ["AllocationTimedout"] * 2)
     assert control.release("allocation") == 0
 

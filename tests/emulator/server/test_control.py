@@ -36,7 +36,7 @@ def test_health_tells_the_time(control: Control) -> None:
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://example.org"}, {"Host": "example.org"}])
 def test_pages_in_a_browser_are_refused(controlled: Emulator, headers: dict[str, str]) -> None:
-    """Neither another site's script nor a name that was bent to loopback gets in."""
+    """Neither another site's script nor a name that was made to mean loopback gets in."""
     assert post(controlled, "reset", **headers)[0] == 403
 
 
@@ -65,11 +65,11 @@ def test_mistakes_are_named(controlled: Emulator, name: str, body: str) -> None:
     assert (status, bool(json.loads(answer)["error"])) == (400, True)
 
 
-def test_state_shows_every_resource(control: Control, bent: BatchClient) -> None:
+def test_state_shows_every_resource(control: Control, one_try: BatchClient) -> None:
     """Pools, nodes, jobs and tasks as they are recorded."""
-    pool_id = kit.a_pool(bent)
-    job_id = kit.a_job(bent, pool_id)
-    task_id = kit.a_task(bent, job_id)
+    pool_id = kit.a_pool(one_try)
+    job_id = kit.a_job(one_try, pool_id)
+    task_id = kit.a_task(one_try, job_id)
 
     state = control.state()
 
@@ -81,11 +81,11 @@ def test_state_shows_every_resource(control: Control, bent: BatchClient) -> None
     assert [node["pool_id"] for node in state["nodes"]] == [pool_id]
 
 
-def test_state_has_no_secrets(control: Control, bent: BatchClient) -> None:
+def test_state_has_no_secrets(control: Control, one_try: BatchClient) -> None:
     """Neither values of settings nor signatures of URLs are shown."""
-    job_id = kit.a_job(bent, kit.new_id("pool"))
+    job_id = kit.a_job(one_try, kit.new_id("pool"))
     kit.a_task(
-        bent,
+        one_try,
         job_id,
         "curl 'http://127.0.0.1/blob?sig=secret1'",
         environment_settings=[models.EnvironmentSetting(name="TOKEN", value="secret2")],
@@ -95,39 +95,39 @@ def test_state_has_no_secrets(control: Control, bent: BatchClient) -> None:
     assert "secret" not in json.dumps(control.state())
 
 
-def test_idle_is_after_the_last_run(control: Control, bent: BatchClient) -> None:
+def test_idle_is_after_the_last_run(control: Control, one_try: BatchClient) -> None:
     """The wait ends when nodes are there and all tasks have run."""
     pool = kit.pool_options(target_dedicated_nodes=2)
-    bent.create_pool(pool)
-    job_id = kit.a_job(bent, str(pool.id))
+    one_try.create_pool(pool)
+    job_id = kit.a_job(one_try, str(pool.id))
     for _ in range(4):
-        kit.a_task(bent, job_id, kit.sh("sleep 0.1"))
+        kit.a_task(one_try, job_id, kit.sh("sleep 0.1"))
 
     control.wait_until_idle()
 
-    assert {task.state for task in bent.list_tasks(job_id)} == {"completed"}
+    assert {task.state for task in one_try.list_tasks(job_id)} == {"completed"}
 
 
-def test_what_is_under_way_is_named(control: Control, bent: BatchClient) -> None:
+def test_what_is_under_way_is_named(control: Control, one_try: BatchClient) -> None:
     """A wait that takes too long says for what."""
-    job_id = kit.a_job(bent, kit.a_pool(bent))
-    task_id = kit.a_task(bent, job_id, "sleep 60")
+    job_id = kit.a_job(one_try, kit.a_pool(one_try))
+    task_id = kit.a_task(one_try, job_id, "sleep 60")
 
     with pytest.raises(TimeoutError, match=f"task {job_id}/{task_id} is running"):
         control.wait_until_idle(timeout_s=0.5)
 
 
-def test_tasks_that_wait_for_a_pool_are_idle(control: Control, bent: BatchClient) -> None:
+def test_tasks_that_wait_for_a_pool_are_idle(control: Control, one_try: BatchClient) -> None:
     """Nothing is under way where nothing can happen by itself."""
-    kit.a_task(bent, kit.a_job(bent, kit.new_id("pool")))
+    kit.a_task(one_try, kit.a_job(one_try, kit.new_id("pool")))
 
     control.wait_until_idle(timeout_s=5)
 
 
-def test_reset_leaves_nothing(control: Control, controlled: Emulator, bent: BatchClient) -> None:
+def test_reset_leaves_nothing(control: Control, controlled: Emulator, one_try: BatchClient) -> None:
     """Resources, processes and folders are gone when it returns."""
-    job_id = kit.a_job(bent, kit.a_pool(bent))
-    kit.a_task(bent, job_id, "sleep 60")
+    job_id = kit.a_job(one_try, kit.a_pool(one_try))
+    kit.a_task(one_try, job_id, "sleep 60")
     wait_until(lambda: controlled.task_pids("sleep"))
 
     control.reset()
@@ -136,24 +136,24 @@ def test_reset_leaves_nothing(control: Control, controlled: Emulator, bent: Batc
     assert controlled.is_clean()
 
 
-def test_reset_ends_what_waits_for_a_release(control: Control, bent: BatchClient) -> None:
+def test_reset_ends_what_waits_for_a_release(control: Control, one_try: BatchClient) -> None:
     """A pool that would be allocated by hand, with the clock stopped, is deleted all the same."""
     control.set_delay("allocation", None)
     control.scale_clock(0)
-    bent.create_pool(kit.pool_options())
+    one_try.create_pool(kit.pool_options())
 
     control.reset()
 
     assert control.delays()["allocation"]["seconds"] == 0.05
 
 
-def test_reset_of_an_auto_pool(control: Control, bent: BatchClient) -> None:
+def test_reset_of_an_auto_pool(control: Control, one_try: BatchClient) -> None:
     """A pool that goes with its job is deleted once, not twice."""
     specification = models.BatchPoolSpecification(
         vm_size="standard_d2s_v5", virtual_machine_configuration=kit.IMAGE, target_dedicated_nodes=1
     )
     auto_pool = models.BatchAutoPoolSpecification(pool_lifetime_option="job", pool=specification)
-    kit.a_job(bent, "", pool_info=models.BatchPoolInfo(auto_pool_specification=auto_pool))
+    kit.a_job(one_try, "", pool_info=models.BatchPoolInfo(auto_pool_specification=auto_pool))
     control.wait_until_idle()
 
     control.reset()
@@ -161,15 +161,15 @@ def test_reset_of_an_auto_pool(control: Control, bent: BatchClient) -> None:
     assert not any(control.state().values())
 
 
-def test_node_seconds_of_pools(control: Control, bent: BatchClient) -> None:
+def test_node_seconds_of_pools(control: Control, one_try: BatchClient) -> None:
     """Every node counts from its creation until it is gone, by kind; pools that are gone stay."""
-    pool_id = kit.a_pool(bent, target_dedicated_nodes=2, target_low_priority_nodes=1)
+    pool_id = kit.a_pool(one_try, target_dedicated_nodes=2, target_low_priority_nodes=1)
     control.scale_clock(0)
     before = control.node_seconds()[pool_id]
     control.advance_clock(100)
     during = control.node_seconds()[pool_id]
     control.scale_clock(1)
-    kit.delete_pool(bent, pool_id)
+    kit.delete_pool(one_try, pool_id)
     after = control.node_seconds()[pool_id]
 
     assert during["dedicated"] - before["dedicated"] == pytest.approx(200)

@@ -98,19 +98,19 @@ def cleaned(left: Left) -> list[str]:
     return end.finish(Outcome.SUCCEEDED, list[str]().append)
 
 
-def test_run_beats_until_its_pool_is_gone(bent_services: Services, control: Control) -> None:
+def test_run_beats_until_its_pool_is_gone(controlled_services: Services, control: Control) -> None:
     """A clean-up that takes longer than the heartbeat's limit is for nobody else to continue."""
     control.set_delay("removal", None)
     written = set()
-    with lefts(bent_services) as make, ThreadPoolExecutor(1) as threads:
+    with lefts(controlled_services) as make, ThreadPoolExecutor(1) as threads:
         left = make(nodes=1)
-        wait_until(lambda: list(bent_services.batch.list_nodes(left.run.pool_id)))
+        wait_until(lambda: list(controlled_services.batch.list_nodes(left.run.pool_id)))
         ended = threads.submit(cleaned, left)
         wait_until(lambda: len(left.names()) == 2 or ended.done(), 30)
 
         def has_beaten_for_its_limit() -> bool:
             """Count what it has written."""
-            seen = look_at_heartbeat(bent_services.blobs, left.run)
+            seen = look_at_heartbeat(controlled_services.blobs, left.run)
             written.add(seen and seen.etag)
             return len(written) > BEATS_PER_LIMIT + 1
 

@@ -43,13 +43,13 @@ def has_asked_for_all(control: Control, services: Services) -> bool:
 @pytest.mark.timeout(400)
 def test_all_deletions_are_started_in_time(
     deployed: PrefectServer,
-    bent_azure: LocalAzure,
+    controlled_azure: LocalAzure,
     control: Control,
-    bent_services: Services,
+    controlled_services: Services,
     tmp_path: Path,
 ) -> None:
     """A run that is cancelled while Batch is slow has begun each deletion before it is killed."""
-    run_id = start_run(deployed, bent_azure, tmp_path)
+    run_id = start_run(deployed, controlled_azure, tmp_path)
     wait_for(lambda: any(t["state"] == "running" for t in control.state()["tasks"]), timeout_s=90)
     control.add_fault(Rule(kind=Kind.LATENCY, seconds=LATENCY_S))
     for operation in DELETIONS:
@@ -58,10 +58,10 @@ def test_all_deletions_are_started_in_time(
 
     began = time.monotonic()
     deployed.post(f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
-    wait_for(lambda: has_asked_for_all(control, bent_services), timeout_s=90)
+    wait_for(lambda: has_asked_for_all(control, controlled_services), timeout_s=90)
     took_s = time.monotonic() - began
     control.clear_faults()
 
     assert wait_for(lambda: end_state(deployed, run_id), timeout_s=90) == "CANCELLED"
-    assert leftovers(bent_services) == []
+    assert leftovers(controlled_services) == []
     assert took_s < GRACE_S, took_s

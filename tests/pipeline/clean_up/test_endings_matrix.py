@@ -34,31 +34,37 @@ Record = Callable[[str, object], None]
 
 
 @pytest.fixture(scope="module")
-def relays(bent_azure: LocalAzure, prefect_server: PrefectServer) -> Iterator[dict[str, Relay]]:
+def relays(
+    controlled_azure: LocalAzure, prefect_server: PrefectServer
+) -> Iterator[dict[str, Relay]]:
     """Between a run and each of the services."""
-    urls = {BATCH: bent_azure.batch_url, BLOBS: bent_azure.blob_url, PREFECT: prefect_server.url}
+    urls = {
+        BATCH: controlled_azure.batch_url,
+        BLOBS: controlled_azure.blob_url,
+        PREFECT: prefect_server.url,
+    }
     with ExitStack() as stack:
         yield {name: stack.enter_context(Relay(url)) for name, url in urls.items()}
 
 
 @pytest.fixture(scope="module")
-def environment(bent_azure: LocalAzure, relays: dict[str, Relay]) -> dict[str, str]:
+def environment(controlled_azure: LocalAzure, relays: dict[str, Relay]) -> dict[str, str]:
     """What a run finds the relays by."""
-    given = dict(bent_azure.environment)
+    given = dict(controlled_azure.environment)
     connection = given["AZURE_STORAGE_CONNECTION_STRING"]
     return given | {
         "AZURE_BATCH_ENDPOINT": relays[BATCH].url,
         "AZURE_STORAGE_CONNECTION_STRING": connection.replace(
-            bent_azure.blob_url, relays[BLOBS].url
+            controlled_azure.blob_url, relays[BLOBS].url
         ),
     }
 
 
 @pytest.fixture
 def account(  # noqa: PLR0913, PLR0917 - fixtures
-    bent_azure: LocalAzure,
+    controlled_azure: LocalAzure,
     control: Control,
-    bent_services: Services,
+    controlled_services: Services,
     prefect_server: PrefectServer,
     relays: dict[str, Relay],
     environment: Mapping[str, str],
@@ -66,10 +72,10 @@ def account(  # noqa: PLR0913, PLR0917 - fixtures
     tmp_path: Path,
 ) -> Iterator[Account]:
     """An empty account; the janitor reaches it past the relays."""
-    for name, value in bent_azure.environment.items():
+    for name, value in controlled_azure.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    yield Account(control, bent_services, prefect_server, relays, environment, tmp_path)
+    yield Account(control, controlled_services, prefect_server, relays, environment, tmp_path)
     for relay in relays.values():
         relay.restore()
 
@@ -89,7 +95,7 @@ def deployment(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """The flow's deployment on Prefect's server, and the relays as saved blocks; no worker yet."""
-    env_file = tmp_path_factory.mktemp("blocks") / "bent.env"
+    env_file = tmp_path_factory.mktemp("blocks") / "one_try.env"
     lines = (f"export {name}={value!r}\n" for name, value in environment.items())
     env_file.write_text("".join(lines))
     prefect_server.run("python", "-m", "blocks", "save", BLOCK, "--env-file", str(env_file))

@@ -19,18 +19,20 @@ from tests.support.pipeline.estates import Left, MakeLeft, lefts
 
 
 @pytest.fixture
-def bent(bent_azure: LocalAzure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LocalAzure:
-    """The environment of accounts whose services can be bent."""
-    for name, value in bent_azure.environment.items():
+def controlled_accounts(
+    controlled_azure: LocalAzure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> LocalAzure:
+    """The environment of accounts whose services can be made to fail."""
+    for name, value in controlled_azure.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    return bent_azure
+    return controlled_azure
 
 
 @pytest.fixture
-def make_left(bent_services: Services) -> Iterator[MakeLeft]:
+def make_left(controlled_services: Services) -> Iterator[MakeLeft]:
     """Make runs there whose process did not get to their end."""
-    with lefts(bent_services) as make:
+    with lefts(controlled_services) as make:
         yield make
 
 
@@ -43,7 +45,7 @@ def dead(make_left: MakeLeft) -> list[Left]:
     return made
 
 
-@pytest.mark.usefixtures("prefect_harness", "bent")
+@pytest.mark.usefixtures("prefect_harness", "controlled_accounts")
 def test_trouble_with_one_run_keeps_no_other(dead: list[Left], control: Control) -> None:
     """What is refused is named at the end; everything else is gone, and it is next time."""
     stuck, other = dead
@@ -77,7 +79,7 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.usefixtures("bent")
+@pytest.mark.usefixtures("controlled_accounts")
 def test_what_is_billed_is_shown(dead: list[Left], tmp_path: Path) -> None:
     """`--dry-run` prints what there is and what would be deleted, and deletes nothing."""
     done = command(tmp_path, "--dry-run")

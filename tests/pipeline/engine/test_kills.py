@@ -253,25 +253,25 @@ def test_these_are_all_steps(
 
 
 def test_killed_in_the_clean_up_of_a_good_run(  # noqa: PLR0913, PLR0917 - fixtures
-    bent_azure: LocalAzure,
-    bent_services: Services,
+    controlled_azure: LocalAzure,
+    controlled_services: Services,
     control: Control,
     parameters: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     """Resumed, it says that it has succeeded, and counts nothing again; the janitor ends it."""
-    for name, value in bent_azure.environment.items():
+    for name, value in controlled_azure.environment.items():
         monkeypatch.setenv(name, value)
     control.set_delay("removal", None)
-    victim = Victim(tmp_path / "log", bent_azure.environment)
+    victim = Victim(tmp_path / "log", controlled_azure.environment)
     victim.start(parameters | {"clean_up": {"heartbeat_limit_s": LIMIT_S}})
     wait_until(lambda: victim.finished()[-1:] == STEPS[-2:-1], 90)
     # The pool stays as long as its nodes, and the application container as long as the pool.
-    wait_until(lambda: len(list(bent_services.blobs.list_containers())) == 1, 30)
+    wait_until(lambda: len(list(controlled_services.blobs.list_containers())) == 1, 30)
     victim.kill()
     name = re.findall("tw-[0-9a-f]{32}", victim.log())[0]
-    wait_until(lambda: is_silent(bent_services, run_called(name)), 5 * LIMIT_S)
+    wait_until(lambda: is_silent(controlled_services, run_called(name)), 5 * LIMIT_S)
 
     with pytest.raises(RunIsOver, match=f"run {name} has succeeded.* output folder"):
         top_words(**parameters, resume=name)
@@ -280,4 +280,4 @@ def test_killed_in_the_clean_up_of_a_good_run(  # noqa: PLR0913, PLR0917 - fixtu
     control.set_delay("removal", 0)
     control.release("removal")
     janitor()
-    assert leftovers(bent_services) == []
+    assert leftovers(controlled_services) == []

@@ -148,41 +148,41 @@ def test_absent_pool(services: Services, their_pool: str) -> None:
     ],
 )
 def test_pool_that_cannot_work(
-    bent_services: Services, options: dict[str, object], objection: str
+    controlled_services: Services, options: dict[str, object], objection: str
 ) -> None:
     """A pool on which no batch task would ever run is refused, with the reason."""
     given = pool_options()
     for name, value in options.items():
         setattr(given, name, value)
-    bent_services.batch.create_pool(given)
+    controlled_services.batch.create_pool(given)
 
     def is_steady() -> bool:
         """Look whether all nodes have come to rest."""
-        nodes = bent_services.batch.list_nodes(given.id)
-        pool = bent_services.batch.get_pool(given.id)
+        nodes = controlled_services.batch.list_nodes(given.id)
+        pool = controlled_services.batch.get_pool(given.id)
         at_rest = {node.state for node in nodes} <= {"idle", "starttaskfailed"}
         return pool.allocation_state == "steady" and at_rest
 
     wait_until(is_steady)
 
     with pytest.raises(ConfigurationError, match=f"pool {given.id} cannot be used .*{objection}"):
-        check_existing_pool(bent_services, existing(given.id))
+        check_existing_pool(controlled_services, existing(given.id))
 
 
-def test_pool_that_is_going(bent_services: Services, control: Control) -> None:
+def test_pool_that_is_going(controlled_services: Services, control: Control) -> None:
     """A pool that is being deleted is refused."""
-    pool_id = a_pool(bent_services.batch)
+    pool_id = a_pool(controlled_services.batch)
     control.set_delay("removal", None)
-    bent_services.batch.begin_delete_pool(pool_id, polling_interval=60)
+    controlled_services.batch.begin_delete_pool(pool_id, polling_interval=60)
 
     with pytest.raises(ConfigurationError, match="its state is deleting"):
-        check_existing_pool(bent_services, existing(pool_id))
+        check_existing_pool(controlled_services, existing(pool_id))
 
     control.set_delay("removal", 0)
     control.release("removal")
 
 
-def test_pool_that_grows(bent_services: Services, control: Control) -> None:
+def test_pool_that_grows(controlled_services: Services, control: Control) -> None:
     """A pool without nodes is taken if some are coming, or a formula can ask for them."""
     control.set_delay("allocation", None)
     growing, scaled = pool_options(), pool_options()
@@ -190,10 +190,12 @@ def test_pool_that_grows(bent_services: Services, control: Control) -> None:
     scaled.enable_auto_scale = True
     scaled.auto_scale_formula = "$TargetDedicatedNodes = 0;"
     for pool in (growing, scaled):
-        bent_services.batch.create_pool(pool)
+        controlled_services.batch.create_pool(pool)
 
     for pool in (growing, scaled):
-        assert check_existing_pool(bent_services, existing(pool.id)).existing_pool_id == pool.id
+        assert (
+            check_existing_pool(controlled_services, existing(pool.id)).existing_pool_id == pool.id
+        )
 
     control.set_delay("allocation", 0)
     control.release("allocation")
@@ -226,14 +228,14 @@ def test_pool_that_a_formula_sizes() -> None:
     ],
 )
 def test_formula_keeps_to_the_limit(
-    bent_services: Services, run: Run, formula: str, targets: tuple[int, int]
+    controlled_services: Services, run: Run, formula: str, targets: tuple[int, int]
 ) -> None:
     """Whatever a formula asks for, the pool has no more than the most nodes of the settings."""
     pool = PoolSettings(autoscale_formula=formula, max_nodes=3)
 
-    create_pool(a_context(bent_services, run, pool=pool))
+    create_pool(a_context(controlled_services, run, pool=pool))
 
-    found = bent_services.batch.get_pool(run.pool_id)
+    found = controlled_services.batch.get_pool(run.pool_id)
     assert (found.target_dedicated_nodes, found.target_low_priority_nodes) == targets
 
 
@@ -263,14 +265,14 @@ def test_preparation_and_release(tmp_path: Path) -> None:
     assert marks.read_text().split() == ["prepared", "released"]
 
 
-def test_job_has_its_priority(bent_services: Services, run: Run) -> None:
+def test_job_has_its_priority(controlled_services: Services, run: Run) -> None:
     """Priority and limit of the job are those of the settings."""
-    pool_id = a_pool(bent_services.batch, target_dedicated_nodes=0)
+    pool_id = a_pool(controlled_services.batch, target_dedicated_nodes=0)
     settings = JobSettings(priority=-3, max_wall_clock_time_s=99)
 
-    create_job(a_context(bent_services, run.on_pool(pool_id), job=settings))
+    create_job(a_context(controlled_services, run.on_pool(pool_id), job=settings))
 
-    job = bent_services.batch.get_job(run.job_id)
+    job = controlled_services.batch.get_job(run.job_id)
     assert job.priority == -3
     assert job.constraints is not None
     assert job.constraints.max_wall_clock_time is not None
@@ -278,12 +280,12 @@ def test_job_has_its_priority(bent_services: Services, run: Run) -> None:
 
 
 @pytest.fixture
-def creations(bent_services: Services, run: Run) -> dict[str, Callable[[], None]]:
+def creations(controlled_services: Services, run: Run) -> dict[str, Callable[[], None]]:
     """What creates pool and job."""
-    pool_id = a_pool(bent_services.batch, target_dedicated_nodes=0)
+    pool_id = a_pool(controlled_services.batch, target_dedicated_nodes=0)
     return {
-        "create_pool": lambda: create_pool(a_context(bent_services, run)),
-        "create_job": lambda: create_job(a_context(bent_services, run.on_pool(pool_id))),
+        "create_pool": lambda: create_pool(a_context(controlled_services, run)),
+        "create_job": lambda: create_job(a_context(controlled_services, run.on_pool(pool_id))),
     }
 
 

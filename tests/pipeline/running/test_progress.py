@@ -84,10 +84,10 @@ def line() -> Iterator[Line]:
 
 
 def test_lost_server_does_not_end_the_watch(
-    bent_services: Services, line: Line, caplog: pytest.LogCaptureFixture
+    controlled_services: Services, line: Line, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Progress in the UI stops with one warning; the batch tasks are watched to their end."""
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("true", "sleep 2", "true")
 
     def cut(_planned: PlannedTask, _ending: Ending) -> None:
@@ -95,7 +95,7 @@ def test_lost_server_does_not_end_the_watch(
         line.is_cut = True
 
     began = time.monotonic()
-    context = a_context(bent_services, watched.run, pool=POOL, job=JOB)
+    context = a_context(controlled_services, watched.run, pool=POOL, job=JOB)
     endings = wait_for_batch_tasks(context, watched.tasks, cut)
 
     assert [ending.succeeded for ending in endings.values()] == [True, True, True]

@@ -43,9 +43,9 @@ class Counting(SansIOHTTPPolicy[Any, Any]):
         self.looks[-1]["one" if folder in {"/jobs", "/pools"} else noun] += 1
 
 
-def test_each_ending_is_reported_once(bent_services: Services) -> None:
+def test_each_ending_is_reported_once(controlled_services: Services) -> None:
     """Successes and failures are reported as they come, and returned in the order of the plan."""
-    watched = a_watched(bent_services, task_slots_per_node=2)
+    watched = a_watched(controlled_services, task_slots_per_node=2)
     once = BatchTaskConstraints(max_task_retry_count=1)
     watched.add("sleep 0.5", "exit 3", "true", constraints=once)
 
@@ -60,14 +60,14 @@ def test_each_ending_is_reported_once(bent_services: Services) -> None:
     assert endings["topNtask0"].run_time_s >= 0.5
 
 
-def test_batch_tasks_of_another_level_are_left_alone(bent_services: Services) -> None:
+def test_batch_tasks_of_another_level_are_left_alone(controlled_services: Services) -> None:
     """Only what is planned is reported, though the job has more that has ended."""
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("true", "exit 1")
     watched.wait()
     watched.tasks.clear()
     watched.said.clear()
-    bent_services.batch.delete_task(watched.run.job_id, "topNtask0")
+    controlled_services.batch.delete_task(watched.run.job_id, "topNtask0")
     watched.add("true")
 
     endings = watched.wait()
@@ -76,9 +76,9 @@ def test_batch_tasks_of_another_level_are_left_alone(bent_services: Services) ->
     assert len(watched.said) == 1
 
 
-def test_deleted_batch_task_is_reported_as_such(bent_services: Services) -> None:
+def test_deleted_batch_task_is_reported_as_such(controlled_services: Services) -> None:
     """A batch task that somebody deleted has failed, and the others continue."""
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("true")
     watched.tasks.append(planned(7))
 
@@ -89,11 +89,11 @@ def test_deleted_batch_task_is_reported_as_such(bent_services: Services) -> None
     assert [name for name, _ in watched.said] == ["topNtask0", "topNtask7"]
 
 
-def test_ending_that_did_not_last_is_reported_again(bent_services: Services) -> None:
+def test_ending_that_did_not_last_is_reported_again(controlled_services: Services) -> None:
     """A batch task that is activated again while others run ends a second time."""
-    watched = a_watched(bent_services, task_slots_per_node=2)
+    watched = a_watched(controlled_services, task_slots_per_node=2)
     watched.add("exit 4", "sleep 2")
-    batch, job_id = bent_services.batch, watched.run.job_id
+    batch, job_id = controlled_services.batch, watched.run.job_id
     wait_until(lambda: batch.get_task(job_id, "topNtask0").state == "completed")
     batch.reactivate_task(job_id, "topNtask0")
 
@@ -116,10 +116,12 @@ def looks_at(azure: LocalAzure, services: Services, num_tasks: int) -> list[Coun
     return counting.looks
 
 
-def test_cost_of_a_look_does_not_grow(bent_azure: LocalAzure, bent_services: Services) -> None:
+def test_cost_of_a_look_does_not_grow(
+    controlled_azure: LocalAzure, controlled_services: Services
+) -> None:
     """A look at 300 batch tasks takes no more calls than one at 3: four, and what has changed."""
-    few = looks_at(bent_azure, bent_services, 3)
-    many = looks_at(bent_azure, bent_services, 300)
+    few = looks_at(controlled_azure, controlled_services, 3)
+    many = looks_at(controlled_azure, controlled_services, 300)
 
     for looks in (few, many):
         quiet = Counter({"one": 2, "taskcounts": 1, "nodecounts": 1})
@@ -129,10 +131,10 @@ def test_cost_of_a_look_does_not_grow(bent_azure: LocalAzure, bent_services: Ser
 
 
 def test_refusals_and_lost_answers_are_waited_out(
-    bent_services: Services, control: Control
+    controlled_services: Services, control: Control
 ) -> None:
     """Busy services and broken connections cost time, not the run."""
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("sleep 2", "exit 1")
     for rule in (
         Rule(kind=Kind.ERROR, operation="get_job_task_counts", first=2, status=429),
@@ -149,9 +151,9 @@ def test_refusals_and_lost_answers_are_waited_out(
     assert sum(fault["hits"] for fault in control.faults()) == 6
 
 
-def test_refusal_for_good_ends_the_watch(bent_services: Services, control: Control) -> None:
+def test_refusal_for_good_ends_the_watch(controlled_services: Services, control: Control) -> None:
     """What will never be answered is not asked for again."""
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("sleep 60")
     rule = Rule(kind=Kind.ERROR, operation="get_pool", status=403, code="AuthenticationFailed")
     control.add_fault(rule)
@@ -162,11 +164,11 @@ def test_refusal_for_good_ends_the_watch(bent_services: Services, control: Contr
     control.clear_faults()
 
 
-def test_job_that_ended_names_few_of_its_batch_tasks(bent_services: Services) -> None:
+def test_job_that_ended_names_few_of_its_batch_tasks(controlled_services: Services) -> None:
     """The error says why the job ended, and names ten batch tasks and the number of the others."""
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("true", *["sleep 60"] * 13)
-    terminate_job(bent_services.batch, watched.run.job_id, "had enough")
+    terminate_job(controlled_services.batch, watched.run.job_id, "had enough")
 
     with pytest.raises(JobEnded, match=r"had enough.*topNtask\d.* and [1-4] more") as raised:
         watched.wait()
@@ -175,11 +177,11 @@ def test_job_that_ended_names_few_of_its_batch_tasks(bent_services: Services) ->
 
 
 def test_job_that_is_never_done_times_out(
-    bent_services: Services, monkeypatch: pytest.MonkeyPatch
+    controlled_services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the service does not end a job that takes too long, the watch does."""
     monkeypatch.setattr(watch, "GRACE_S", 0)
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("sleep 60")
     job = JobSettings(poll_interval_s=0.1, max_wall_clock_time_s=1)
 
@@ -187,9 +189,9 @@ def test_job_that_is_never_done_times_out(
         watched.wait(job=job)
 
 
-def test_watch_stops_when_the_run_must(bent_services: Services) -> None:
+def test_watch_stops_when_the_run_must(controlled_services: Services) -> None:
     """Each turn begins with the question whether the run may continue."""
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("sleep 60")
     turns = iter(range(3))
 
@@ -198,17 +200,17 @@ def test_watch_stops_when_the_run_must(bent_services: Services) -> None:
         if next(turns) == 2:
             raise HeartbeatLost("tw-1", "gone")
 
-    watched.services = replace(bent_services, guard=check)
+    watched.services = replace(controlled_services, guard=check)
 
     with pytest.raises(HeartbeatLost):
         watched.wait()
 
 
-def test_progress_is_heard(bent_services: Services) -> None:
+def test_progress_is_heard(controlled_services: Services) -> None:
     """Who listens hears of each step, from nothing to everything."""
     heard: list[Progress] = []
     token = on_progress.set(heard.append)
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("sleep 0.3", "exit 1")
 
     watched.wait()
@@ -221,9 +223,9 @@ def test_progress_is_heard(bent_services: Services) -> None:
     assert any(progress.running and progress.nodes.get("running") for progress in heard)
 
 
-def test_error_of_the_callee_ends_the_watch(bent_services: Services) -> None:
+def test_error_of_the_callee_ends_the_watch(controlled_services: Services) -> None:
     """What the callee raises is not lost."""
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("true")
 
     def refuse(*_: object) -> None:
@@ -231,4 +233,4 @@ def test_error_of_the_callee_ends_the_watch(bent_services: Services) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        wait_for_batch_tasks(a_context(bent_services, watched.run), watched.tasks, refuse)
+        wait_for_batch_tasks(a_context(controlled_services, watched.run), watched.tasks, refuse)

@@ -34,9 +34,11 @@ def ids(event: Event) -> dict[str, str]:
     return {resource.role: resource.id for resource in event.related}
 
 
-def test_transitions_are_events_with_resources(bent_services: Services, tmp_path: Path) -> None:
+def test_transitions_are_events_with_resources(
+    controlled_services: Services, tmp_path: Path
+) -> None:
     """Pool, nodes, job and batch tasks have ids of their own, and name each other and the run."""
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
 
     with until_seen(tmp_path, "running") as script:
         watched.add(script, "exit 3")
@@ -70,9 +72,9 @@ def test_creation_is_reported(services: Services, make_run: Callable[[], Run]) -
     delete_leftovers(RunContext.of(services, run), KindsToDelete(), timeout_s=60)
 
 
-def test_progress_artifact_ends_at_the_whole(bent_services: Services) -> None:
+def test_progress_artifact_ends_at_the_whole(controlled_services: Services) -> None:
     """The artifact's last state is 100 %, with the numbers beside it."""
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("sleep 0.3")
 
     _, flow_run_id = watch_in_flow(watched)
@@ -85,9 +87,9 @@ def test_progress_artifact_ends_at_the_whole(bent_services: Services) -> None:
     assert "1 of 1 batch tasks completed" in str(artifact.description)
 
 
-def test_many_batch_tasks_do_not_drown_the_events(bent_services: Services) -> None:
+def test_many_batch_tasks_do_not_drown_the_events(controlled_services: Services) -> None:
     """With more than a few dozen, one by one only failures are reported, and not all of them."""
-    watched = a_watched(bent_services, task_slots_per_node=4)
+    watched = a_watched(controlled_services, task_slots_per_node=4)
     watched.add(*["true"] * 10, *["exit 1"] * (VISIBLE + 5))
 
     watched.wait()
@@ -104,9 +106,11 @@ def is_last(event: Event) -> bool:
     return bool(event.payload["completed"] == event.payload["total"])
 
 
-def test_events_hold_no_signature(bent_services: Services) -> None:
+def test_events_hold_no_signature(controlled_services: Services) -> None:
     """What a service repeats of a URL is reported without the signature."""
-    watched = a_watched(bent_services, start="echo 'https://h/c?sv=1&sig=c2VjcmV0' >&2; exit 1")
+    watched = a_watched(
+        controlled_services, start="echo 'https://h/c?sv=1&sig=c2VjcmV0' >&2; exit 1"
+    )
     watched.add("true")
 
     with pytest.raises(Exception, match="the start task failed") as raised:

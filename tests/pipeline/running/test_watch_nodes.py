@@ -55,11 +55,11 @@ def on_existing_pool(older: Watched) -> Watched:
 
 
 def test_start_task_that_fails_on_one_node_is_warned_of(
-    bent_services: Services, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    controlled_services: Services, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A run whose other node works continues, and says with stderr what failed."""
     start = f"mkdir {tmp_path}/first || {{ echo one is enough >&2; exit 7; }}"
-    watched = a_watched(bent_services, start=start, target_dedicated_nodes=2)
+    watched = a_watched(controlled_services, start=start, target_dedicated_nodes=2)
 
     with until_seen(tmp_path, "starttaskfailed") as script:
         watched.add(script, script)
@@ -72,10 +72,10 @@ def test_start_task_that_fails_on_one_node_is_warned_of(
     assert event.resource.id.startswith(f"azure-batch.node.{watched.run.pool_id}.")
 
 
-def test_start_task_that_fails_everywhere_is_the_end(bent_services: Services) -> None:
+def test_start_task_that_fails_everywhere_is_the_end(controlled_services: Services) -> None:
     """With no node left that could work, the run ends at once with the start task's stderr."""
     watched = a_watched(
-        bent_services, start="echo no such luck >&2; exit 9", target_dedicated_nodes=2
+        controlled_services, start="echo no such luck >&2; exit 9", target_dedicated_nodes=2
     )
     watched.add("true")
 
@@ -84,10 +84,13 @@ def test_start_task_that_fails_everywhere_is_the_end(bent_services: Services) ->
 
 
 def test_unusable_node_beside_a_good_one_is_warned_of(
-    bent_services: Services, control: Control, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    controlled_services: Services,
+    control: Control,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Its batch task runs again on the other node."""
-    watched = a_watched(bent_services, target_dedicated_nodes=2)
+    watched = a_watched(controlled_services, target_dedicated_nodes=2)
 
     with until_seen(tmp_path, "unusable") as script:
         watched.add(script, script)
@@ -98,9 +101,9 @@ def test_unusable_node_beside_a_good_one_is_warned_of(
     assert f"node {broken} is unusable" in caplog.text
 
 
-def test_only_node_unusable_is_the_end(bent_services: Services, control: Control) -> None:
+def test_only_node_unusable_is_the_end(controlled_services: Services, control: Control) -> None:
     """No other node works and none is coming."""
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("sleep 60")
     (node,) = watched.wait_for_nodes(1, "running")
     control.break_node(watched.run.pool_id, node)
@@ -110,11 +113,11 @@ def test_only_node_unusable_is_the_end(bent_services: Services, control: Control
 
 
 def test_several_causes_are_named_together(
-    bent_services: Services, control: Control, tmp_path: Path
+    controlled_services: Services, control: Control, tmp_path: Path
 ) -> None:
     """One node broke and the start task failed on the other: the error has both."""
     start = f"mkdir {tmp_path}/first || {{ echo one is enough >&2; exit 7; }}"
-    watched = a_watched(bent_services, start=start, target_dedicated_nodes=2)
+    watched = a_watched(controlled_services, start=start, target_dedicated_nodes=2)
     watched.add("sleep 60")
     (node,) = watched.wait_for_nodes(1, "running")
     watched.wait_for_nodes(1, "starttaskfailed")
@@ -127,11 +130,11 @@ def test_several_causes_are_named_together(
 
 
 def test_preempted_spot_node_comes_back(
-    bent_services: Services, control: Control, caplog: pytest.LogCaptureFixture
+    controlled_services: Services, control: Control, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The run continues on the next node, and says so."""
     control.add_fault(Rule(kind=Kind.NODE_LOST, first=1, seconds=0.3))
-    watched = a_watched(bent_services, target_dedicated_nodes=0, target_low_priority_nodes=1)
+    watched = a_watched(controlled_services, target_dedicated_nodes=0, target_low_priority_nodes=1)
     watched.add("sleep 1")
 
     endings = watched.wait()
@@ -142,10 +145,10 @@ def test_preempted_spot_node_comes_back(
     wait_for_event(watched.run, "azure-batch.node.preempted")
 
 
-def test_pool_that_cannot_grow_is_the_end(bent_services: Services, control: Control) -> None:
+def test_pool_that_cannot_grow_is_the_end(controlled_services: Services, control: Control) -> None:
     """A quota that gives no node at all is named at once."""
     control.add_fault(Rule(kind=Kind.RESIZE, code="AccountCoreQuotaReached"))
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("true")
 
     with pytest.raises(PoolResizeFailed, match=r"AccountCoreQuotaReached.*pool\.dedicated_nodes"):
@@ -161,7 +164,7 @@ def test_pool_that_cannot_grow_is_the_end(bent_services: Services, control: Cont
     ids=["switch", "own"],
 )
 def test_autoscaled_pool_that_cannot_grow(
-    bent_services: Services, control: Control, formula: str, error: type[PoolError]
+    controlled_services: Services, control: Control, formula: str, error: type[PoolError]
 ) -> None:
     """The dead man's switch asks for the same nodes again; a person's formula may ask for others.
 
@@ -169,7 +172,7 @@ def test_autoscaled_pool_that_cannot_grow(
     """
     control.add_fault(Rule(kind=Kind.RESIZE, code="AccountCoreQuotaReached"))
     watched = a_watched(
-        bent_services,
+        controlled_services,
         target_dedicated_nodes=None,
         enable_auto_scale=True,
         auto_scale_formula=formula,
@@ -181,11 +184,11 @@ def test_autoscaled_pool_that_cannot_grow(
 
 
 def test_pool_that_got_some_nodes_works(
-    bent_services: Services, caplog: pytest.LogCaptureFixture
+    controlled_services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A quota that gives one node of two is warned of once."""
-    watched = a_watched(bent_services, vm_size="standard_d64s_v5", target_dedicated_nodes=2)
-    wait_until(lambda: is_steady(bent_services, watched.run.pool_id))
+    watched = a_watched(controlled_services, vm_size="standard_d64s_v5", target_dedicated_nodes=2)
+    wait_until(lambda: is_steady(controlled_services, watched.run.pool_id))
     watched.add("sleep 0.5")
 
     assert succeeded(watched) == [True]
@@ -194,11 +197,11 @@ def test_pool_that_got_some_nodes_works(
 
 
 def test_old_resize_error_of_an_existing_pool_is_no_news(
-    bent_services: Services, caplog: pytest.LogCaptureFixture
+    controlled_services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What a pool did not get for somebody else, before this run, is not this run's trouble."""
-    older = a_watched(bent_services, vm_size="standard_d64s_v5", target_dedicated_nodes=2)
-    wait_until(lambda: is_steady(bent_services, older.run.pool_id))
+    older = a_watched(controlled_services, vm_size="standard_d64s_v5", target_dedicated_nodes=2)
+    wait_until(lambda: is_steady(controlled_services, older.run.pool_id))
     watched = on_existing_pool(older)
     watched.add("true")
 
@@ -207,11 +210,13 @@ def test_old_resize_error_of_an_existing_pool_is_no_news(
     assert "cannot grow" not in caplog.text
 
 
-def test_existing_pool_without_nodes_is_the_end(bent_services: Services, control: Control) -> None:
+def test_existing_pool_without_nodes_is_the_end(
+    controlled_services: Services, control: Control
+) -> None:
     """It gets none by itself, and an old resize error is not taken for the cause."""
     control.add_fault(Rule(kind=Kind.RESIZE, first=1))
-    older = a_watched(bent_services)
-    wait_until(lambda: is_steady(bent_services, older.run.pool_id))
+    older = a_watched(controlled_services)
+    wait_until(lambda: is_steady(controlled_services, older.run.pool_id))
     watched = on_existing_pool(older)
     watched.add("true")
 
@@ -219,10 +224,10 @@ def test_existing_pool_without_nodes_is_the_end(bent_services: Services, control
         watched.wait()
 
 
-def test_nodes_that_take_too_long(bent_services: Services, control: Control) -> None:
+def test_nodes_that_take_too_long(controlled_services: Services, control: Control) -> None:
     """After the allocation timeout the error says what the nodes were doing."""
     control.set_delay("boot", None)
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("true")
 
     with pytest.raises(NodesNotReady, match=r"1 creating.*allocation_timeout_s"):
@@ -233,11 +238,11 @@ def test_nodes_that_take_too_long(bent_services: Services, control: Control) -> 
 
 
 def test_formula_that_asks_for_no_nodes(
-    bent_services: Services, caplog: pytest.LogCaptureFixture
+    controlled_services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It may ask for more at its next evaluation, so it is warned of, and named at the end."""
     watched = a_watched(
-        bent_services,
+        controlled_services,
         target_dedicated_nodes=None,
         enable_auto_scale=True,
         auto_scale_formula="$TargetDedicatedNodes = 0;",
@@ -250,10 +255,10 @@ def test_formula_that_asks_for_no_nodes(
     assert caplog.text.count("nothing runs on pool") == 1
 
 
-def test_formula_that_fails_is_reported(bent_services: Services) -> None:
+def test_formula_that_fails_is_reported(controlled_services: Services) -> None:
     """The service's word about the formula stands in the error."""
     watched = a_watched(
-        bent_services,
+        controlled_services,
         target_dedicated_nodes=None,
         enable_auto_scale=True,
         auto_scale_formula="$TargetDedicatedNodes = 1 / 0;",
@@ -264,25 +269,25 @@ def test_formula_that_fails_is_reported(bent_services: Services) -> None:
         watched.wait(IMPATIENT)
 
 
-def test_disabled_job_is_the_end(bent_services: Services) -> None:
+def test_disabled_job_is_the_end(controlled_services: Services) -> None:
     """Nobody but who disabled the job can let it continue."""
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("sleep 60")
     watched.wait_for_nodes(1, "running")
     options = BatchJobDisableOptions(disable_tasks="requeue")
-    bent_services.batch.begin_disable_job(watched.run.job_id, options, polling_interval=60)
+    controlled_services.batch.begin_disable_job(watched.run.job_id, options, polling_interval=60)
 
     with pytest.raises(NothingRuns, match="is disabled: somebody did that"):
         watched.wait()
 
 
-def test_deleted_pool_is_the_end(bent_services: Services, control: Control) -> None:
+def test_deleted_pool_is_the_end(controlled_services: Services, control: Control) -> None:
     """A pool that somebody deletes runs nothing any more."""
     control.set_delay("removal", None)
-    watched = a_watched(bent_services)
+    watched = a_watched(controlled_services)
     watched.add("true")
     watched.wait_for_nodes(1, "idle")
-    bent_services.batch.begin_delete_pool(watched.run.pool_id, polling_interval=60)
+    controlled_services.batch.begin_delete_pool(watched.run.pool_id, polling_interval=60)
     watched.add("true")
 
     with pytest.raises(NothingRuns, match="the pool is being deleted"):
@@ -292,23 +297,23 @@ def test_deleted_pool_is_the_end(bent_services: Services, control: Control) -> N
     control.release("removal")
 
 
-def test_pool_that_is_gone_is_the_end(bent_services: Services) -> None:
+def test_pool_that_is_gone_is_the_end(controlled_services: Services) -> None:
     """The service's word for it comes with advice."""
-    watched = a_watched(bent_services)
-    bent_services.batch.begin_delete_pool(watched.run.pool_id, polling_interval=60)
-    wait_until(lambda: not list(bent_services.batch.list_pools()))
+    watched = a_watched(controlled_services)
+    controlled_services.batch.begin_delete_pool(watched.run.pool_id, polling_interval=60)
+    wait_until(lambda: not list(controlled_services.batch.list_pools()))
     watched.add("true")
 
     with pytest.raises(ServiceError, match=r"PoolNotFound.*somebody else deleted the pool"):
         watched.wait()
 
 
-def test_job_preparation_that_fails_everywhere_is_the_end(bent_services: Services) -> None:
+def test_job_preparation_that_fails_everywhere_is_the_end(controlled_services: Services) -> None:
     """Batch would let the batch tasks wait for ever; the error has the preparation's stderr."""
     preparation = BatchJobPreparationTask(
         command_line=sh("echo not prepared >&2; exit 5"), wait_for_success=True
     )
-    watched = a_watched(bent_services, job={"job_preparation_task": preparation})
+    watched = a_watched(controlled_services, job={"job_preparation_task": preparation})
     watched.add("true")
 
     with pytest.raises(NothingRuns, match=r"exit code 5(.|\n)*not prepared"):

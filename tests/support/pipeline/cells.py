@@ -16,7 +16,7 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
     "defaults": {},
     "always": {"containers": "always", "job": "always", "pool": "always"},
 }
-BLOCK = "bent"
+BLOCK = "controlled"
 """What both saved blocks of the accounts are called."""
 SCRIPT = """
 import json, sys

@@ -106,7 +106,7 @@ PHASES = {
 
 @dataclass(frozen=True)
 class Account:
-    """A pair of services that can be bent, and Prefect's server.
+    """A pair of services that can be made to fail, and Prefect's server.
 
     Attributes:
         control: bends the emulator.
