@@ -71,18 +71,20 @@ def test_outage_is_endured_up_to_its_limit() -> None:
         outage.endure(ServiceError("unreachable"))
 
 
-def test_good_answer_ends_an_outage() -> None:
+def test_good_answer_ends_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a good answer the limit counts from the next error on."""
-    outage = Outage(limit_s=0.05)
-    outage.endure(ServiceError("unreachable"))
-    time.sleep(0.1)
+    outage, error = Outage(limit_s=10), ServiceError("unreachable")
+    times = iter([0.0, 10.0, 20.0, 30.0, 30.1])
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    outage.endure(error)
+    outage.endure(error)
 
     outage.end()
 
-    outage.endure(ServiceError("unreachable"))
-    time.sleep(0.1)
+    outage.endure(error)
+    outage.endure(error)
     with pytest.raises(ServiceError):
-        outage.endure(ServiceError("unreachable"))
+        outage.endure(error)
 
 
 def test_pauses_grow_to_the_longest() -> None:
