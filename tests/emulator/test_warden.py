@@ -215,7 +215,7 @@ def test_folder_is_removed_after_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", [Guarded.stop, Guarded.release])
 def test_end_of_what_has_ended(end: Callable[[Guarded], object]) -> None:
-    """To stop or release a command that has already ended is no error, and may be repeated."""
+    """To stop or release a command that has already ended is not an error, and may be repeated."""
     guarded = guard(["true"])
     guarded.wait(10)
 

@@ -81,12 +81,12 @@ def test_flows_load_from_what_the_image_holds(tmp_path: Path) -> None:
 def test_licences_are_told(name: str) -> None:
     """NOTICE has each direct dependency with the licence that its own metadata tells."""
     about = metadata(name).json
-    told = str(about.get("license_expression") or about["license"])
+    licence = str(about.get("license_expression") or about["license"])
 
     noted = re.search(rf"^ +{name} +(.+)$", (ROOT / "NOTICE").read_text(), re.MULTILINE)
 
     assert noted
-    assert noted[1] == told.removesuffix(" License")
+    assert noted[1] == licence.removesuffix(" License")
 
 
 def test_every_dependency_is_justified() -> None:

@@ -112,7 +112,7 @@ def identifiers(node: ast.AST) -> list[str]:
 
 
 def test_the_engine_compares_no_program_with_none() -> None:
-    """Whether there is a program of one's own is no question that the engine asks."""
+    """Whether there is a program of one's own is not a question of the engine."""
     found = [
         f"{name}: {ast.unparse(node)}"
         for name in MODULES

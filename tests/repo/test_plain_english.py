@@ -26,13 +26,23 @@ PRIVATE = (
 PATTERN = re.compile(
     rf"(?<!there )\b({'|'.join(PRIVATE)})\b(?! longer| more| \w+er than)", re.IGNORECASE
 )
-CODE = ("flows", "blocks", "prefect_azure_batch", "local_azure", "tasks_node", "benchmarks")
+CODE = (
+    "flows",
+    "blocks",
+    "prefect_azure_batch",
+    "local_azure",
+    "tasks_node",
+    "benchmarks",
+    "tests",
+)
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs", "tasks_node", "local_azure")
 
 
 def sources() -> list[Path]:
     """Return the files of the code."""
-    return sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
+    found = (path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
+    # This file lists them.
+    return sorted(path for path in found if path != Path(__file__))
 
 
 def pages() -> list[Path]:

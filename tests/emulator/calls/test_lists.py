@@ -13,7 +13,7 @@ from tests.support.emulator.raw_http import VERSION, ask
 
 
 def test_small_pages_give_the_whole_list(batch: BatchClient) -> None:
-    """The page size is no limit; nothing is missing and nothing twice."""
+    """The page size does not limit a list; nothing is missing and nothing twice."""
     job_id = kit.a_job(batch, "none")
     ids = [kit.a_task(batch, job_id) for _ in range(7)]
 

@@ -109,7 +109,7 @@ def test_a_lost_answer_has_taken_effect(control: Control, one_try: BatchClient) 
 def test_a_lost_answer_makes_the_repetition_a_conflict(
     control: Control, one_try: BatchClient
 ) -> None:
-    """Who asks again is told that the resource exists."""
+    """Who asks again learns that the resource exists."""
     control.add_fault(Rule(kind=Kind.LOST, operation="create_pool", first=1))
     pool = kit.pool_options()
     with pytest.raises(BROKEN):
@@ -288,7 +288,7 @@ def test_dedicated_nodes_are_not_preempted(control: Control, one_try: BatchClien
 
 
 def test_a_collection_whose_answer_is_lost(control: Control, one_try: BatchClient) -> None:
-    """The tasks were added, and to add them again is no error: each is there once."""
+    """The tasks were added, and to add them again is not an error: each is there once."""
     control.add_fault(Rule(kind=Kind.LOST, operation="create_task_collection", first=1))
     job_id, tasks = kit.a_job(one_try, kit.new_id("pool")), [kit.task_options() for _ in range(5)]
     with pytest.raises(models.CreateTasksError):

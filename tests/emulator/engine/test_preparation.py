@@ -98,7 +98,7 @@ def test_its_environment(batch: BatchClient, pool: str) -> None:
 
 
 def test_the_status_of_a_success(batch: BatchClient, pool: str) -> None:
-    """Node, folder, times and exit code are told."""
+    """Node, folder, times and exit code are reported."""
     job = prepared(batch, pool, "true")
     assert status(batch, job) == []
     kit.run(batch, job, "true")
@@ -220,7 +220,7 @@ def test_release_on_the_nodes_that_were_prepared(batch: BatchClient) -> None:
 
 
 def test_a_failed_release_does_not_keep_the_job(batch: BatchClient, pool: str) -> None:
-    """The job is completed, and the failure is told."""
+    """The job is completed, and the failure is reported."""
     job = prepared(batch, pool, "true", "exit 5")
     kit.run(batch, job, "true")
 

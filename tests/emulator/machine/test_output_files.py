@@ -142,7 +142,7 @@ def test_a_retried_task_overwrites_its_output(
 def test_a_missing_output_file_fails_the_task(
     batch: BatchClient, job: str, container: ContainerClient
 ) -> None:
-    """Exit code 0 is no success without the file that was promised, and is not retried."""
+    """Exit code 0 is not a success without the file that was promised, and is not retried."""
     outputs = files_out(signed(container, "cw"), "never-written.txt")
 
     task = kit.run(batch, job, "true", output_files=outputs, constraints=kit.constraints(retries=2))
@@ -176,7 +176,7 @@ def test_an_upload_that_is_refused(
 def test_an_upload_to_nowhere(
     batch: BatchClient, job: str, blob_service: BlobServiceClient
 ) -> None:
-    """A container that does not exist is told apart."""
+    """A container that does not exist is recognised."""
     gone = blob_service.get_container_client("never-created")
 
     task = kit.run(batch, job, "true", output_files=files_out(signed(gone, "cw"), "../stdout.txt"))

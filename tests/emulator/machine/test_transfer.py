@@ -57,7 +57,7 @@ def test_a_blob_becomes_a_resource_file(
 def test_the_mode_of_a_resource_file(
     batch: BatchClient, job: str, container: ContainerClient, mode: str | None, shown: str
 ) -> None:
-    """It is 0770 unless told otherwise."""
+    """It is 0770 unless another is asked for."""
     url = blob(container, "x", b"")
 
     heard = kit.said(batch, job, "stat -c %a in.txt", resource_files=[file_in(url, mode=mode)])

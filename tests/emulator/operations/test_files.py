@@ -124,7 +124,7 @@ def test_a_range_beyond_the_file(batch: BatchClient, job: str, task: str, asked:
 
 
 def test_an_empty_file(batch: BatchClient, job: str) -> None:
-    """It has no bytes and is no error."""
+    """It has no bytes and is not an error."""
     task_id = str(kit.run(batch, job, "true").id)
 
     assert kit.read(batch, job, task_id) == ""

@@ -202,7 +202,7 @@ def test_a_job_ends_with_its_last_task(batch: BatchClient, job: str) -> None:
 
 
 def test_terminate_ends_running_tasks(batch: BatchClient, emulator: Emulator, job: str) -> None:
-    """They are completed with TaskEnded, and the reason stands in the job."""
+    """They are completed with TaskEnded, and the job has the reason."""
     task = kit.a_task(batch, job, kit.sh("exec sleep 64"))
     kit.reach(batch, job, task, "running")
 

@@ -137,7 +137,7 @@ def test_tasks_of_a_node_share_a_folder(batch: BatchClient, job: str) -> None:
 
 
 def test_a_task_sees_a_plain_python(batch: BatchClient, job: str) -> None:
-    """python3 on a node is no virtual environment of the emulator's."""
+    """python3 on a node is not a virtual environment of the emulator's."""
     script = "python3 -c 'import sys; print(sys.prefix == sys.base_prefix)'"
 
     assert kit.said(batch, job, script) == "True\n"
@@ -231,7 +231,7 @@ def test_list_is_in_order_of_creation(batch: BatchClient) -> None:
 
 
 def test_get_of_a_missing_task(batch: BatchClient) -> None:
-    """Job and task are told apart."""
+    """Job and task are distinguished."""
     job = kit.a_job(batch, "no-such-pool")
     with kit.refused(404, "TaskNotFound"):
         batch.get_task(job, "none")

@@ -98,7 +98,7 @@ def test_how_an_error_looks(emulator: Emulator) -> None:
 
 
 def test_how_an_entity_looks(emulator: Emulator, batch: BatchClient) -> None:
-    """Its ETag stands in the header as in the body, without quotes."""
+    """Its ETag is in the header as in the body, without quotes."""
     pool_id = kit.a_pool(batch, target_dedicated_nodes=0)
 
     answer = ask(emulator, "GET", f"/pools/{pool_id}?{VERSION}")
@@ -190,7 +190,7 @@ def test_what_is_missing_says_so(emulator: Emulator, operation: Operation) -> No
 def test_what_is_no_operation(
     emulator: Emulator, method: str, path: str, status: int, code: str
 ) -> None:
-    """Unknown paths and unknown methods are told apart."""
+    """Unknown paths and unknown methods are distinguished."""
     answer = ask(emulator, method, f"{path}?{VERSION}")
 
     assert (answer.status, answer.json["code"]) == (status, code)

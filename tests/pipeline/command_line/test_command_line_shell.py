@@ -22,7 +22,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 def test_json_is_all_of_standard_output(
     prefect_server: PrefectServer, accounts: LocalAzure, tmp_path: Path
 ) -> None:
-    """`--json` prints what stands in `results.json`, and nothing else, for programs to read."""
+    """`--json` prints the content of `results.json`, and nothing else, for programs to read."""
     environment = prefect_server.environment | dict(accounts.environment)
 
     done = run(tmp_path, SCRIPT, SAMPLE, "--total", "--json", environment=environment)

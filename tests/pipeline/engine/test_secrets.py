@@ -84,7 +84,7 @@ def places_of(secrets: set[str], haystacks: Mapping[str, bytes]) -> list[str]:
 
 
 def quote_all(text: str) -> str:
-    """Return a text, encoded or not, as it stands in a URL's query."""
+    """Return a text, encoded or not, as it is in a URL's query."""
     return quote(unquote(text), safe="")
 
 

@@ -87,7 +87,7 @@ def take(heartbeat: Heartbeat, age_s: float = 1000) -> None:
 
 
 def beat(blobs: BlobServiceClient, run: Run) -> Beat:
-    """Return what stands in the blob."""
+    """Return what the blob says."""
     seen = look_at_heartbeat(blobs, run)
     assert seen
     return seen.beat

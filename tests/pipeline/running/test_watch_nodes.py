@@ -256,7 +256,7 @@ def test_formula_that_asks_for_no_nodes(
 
 
 def test_formula_that_fails_is_reported(controlled_services: Services) -> None:
-    """The service's word about the formula stands in the error."""
+    """The service's message about the formula is in the error."""
     watched = a_watched(
         controlled_services,
         target_dedicated_nodes=None,

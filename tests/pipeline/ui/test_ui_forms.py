@@ -60,7 +60,7 @@ def test_form_has_help(form: Pages) -> None:
 
 
 def test_form_has_defaults(form: Pages) -> None:
-    """What the deployment and the flow set stands in the fields."""
+    """The fields show what the deployment and the flow set."""
     fields = ("num_words", "VM size", "Dedicated nodes", "Job limit (s)")
 
     values = [form.page.get_by_label(field).first.input_value() for field in fields]

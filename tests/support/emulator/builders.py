@@ -33,7 +33,7 @@ def sh(script: str) -> str:
 
 
 def pool_options(**options: Any) -> models.BatchPoolCreateOptions:
-    """Return what creates a pool of one small node, unless told otherwise."""
+    """Return what creates a pool of one small node, unless another is asked for."""
     given: dict[str, Any] = {"id": new_id("pool"), "vm_size": "standard_d2s_v5"}
     given |= {"target_dedicated_nodes": 1}
     return models.BatchPoolCreateOptions(virtual_machine_configuration=IMAGE, **given | options)

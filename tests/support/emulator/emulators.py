@@ -43,7 +43,7 @@ class Emulator:
         for entry in Path("/proc").iterdir():
             try:
                 environment, line = ((entry / n).read_bytes() for n in ("environ", "cmdline"))
-            except OSError:  # it has just ended, or is no process of ours
+            except OSError:  # it has just ended, or is not a process of ours
                 continue
             if mark in environment and command.encode() in line.replace(b"\0", b" "):
                 found.append(int(entry.name))

@@ -59,19 +59,19 @@ def violations(value: Any, hint: Any, path: str = "") -> Iterator[str]:
         yield from min(results, key=len)
     elif origin is list:
         if not isinstance(value, list):
-            yield f"{path}: {value!r} is no list"
+            yield f"{path}: {value!r} is not a list"
             return
         for at, item in enumerate(value):
             yield from violations(item, parts[0], f"{path}[{at}]")
     elif isinstance(hint, type) and issubclass(hint, Model):
         yield from _of_model(value, hint, path)
     elif not _fits(value, hint):
-        yield f"{path}: {value!r} is no {hint}"
+        yield f"{path}: {value!r} is not a {hint}"
 
 
 def _of_model(value: Any, model: type[Model], path: str) -> Iterator[str]:
     if not isinstance(value, dict):
-        yield f"{path}: {value!r} is no object"
+        yield f"{path}: {value!r} is not an object"
         return
     known = members(model)
     yield from (f"{path}.{name}: unknown" for name in value.keys() - known.keys())

@@ -120,7 +120,7 @@ def test_a_select_of_what_does_not_exist() -> None:
 
 @pytest.mark.parametrize(("text", "size"), [(None, 1000), ("", 1000), ("1", 1), ("1000", 1000)])
 def test_page_sizes(text: str | None, size: int) -> None:
-    """A page has a thousand entities unless told otherwise."""
+    """A page has a thousand entities unless another is asked for."""
     assert page_size(text) == size
 
 

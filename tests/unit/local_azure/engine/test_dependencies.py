@@ -93,7 +93,7 @@ def test_any_order_of_ends(store: Counted, order: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("last", [SUCCESS, FAILURE])
 def test_the_index_is_built_again_from_the_records(store: Counted, last: Execution) -> None:
-    """Told of every record as if it were new, in any order, it says what the first one said."""
+    """Given every record as if it were new, in any order, it says what the first one said."""
     first = follow(store)
     store.tasks.put(task("late", {"taskIds": ["1", "2"]}))
     store.tasks.put(task("range", {"taskIdRanges": [{"start": 1, "end": 3}]}))

@@ -106,7 +106,7 @@ def test_etags_differ_between_writes_of_one_instant() -> None:
 
 
 def test_absent_members_are_left_out() -> None:
-    """Nothing, false and empty are told apart."""
+    """Nothing, false and empty are distinguished."""
     assert without_none({"a": None, "b": False, "c": []}) == {"b": False, "c": []}
 
 

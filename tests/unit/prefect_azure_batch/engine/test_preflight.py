@@ -13,7 +13,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def test_folder_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder and those above it are made, seen from the working directory, and left empty."""
+    """The folder and those above it are made, relative to the working directory, and left empty."""
     monkeypatch.chdir(tmp_path)
 
     folder = prepare_output_dir("a/b")
