@@ -23,6 +23,7 @@ from prefect.logging.loggers import flow_run_logger
 from pydantic import BaseModel
 
 from prefect_azure_batch.errors import (
+    HeartbeatDamaged,
     HeartbeatLost,
     PipelineError,
     RunIsAlive,
@@ -228,7 +229,7 @@ class CleanUp:
             self.heartbeat.mark_ended(
                 until if kept else None, kept, decision.outcome, is_hurried=is_hurried
             )
-        except (HeartbeatLost, ServiceError) as error:
+        except (HeartbeatDamaged, HeartbeatLost, ServiceError) as error:
             # If somebody else had the run, that would be another error.
             return f"at the end of the run its heartbeat could not be written: {error}"
         if not kept:

@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from local_azure.client import Control
 from prefect_azure_batch.clean_up import CleanUp, clean_up, cleaned_up
 from prefect_azure_batch.errors import CleanUpIncomplete, PipelineError, RunTakenOver
-from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run
 from prefect_azure_batch.ownership.deletion import KindsToDelete, delete_leftovers, find_leftovers
 from prefect_azure_batch.ownership.heartbeat import BEATS_PER_LIMIT, Heartbeat
 from prefect_azure_batch.ownership.heartbeat_blob import RunState, look_at_heartbeat
@@ -96,6 +96,18 @@ def cleaned(left: Left) -> list[str]:
     context = RunContext.of(left.services, left.run)
     end = CleanUp(context, left.heartbeat, CleanUpPolicy(), None)
     return end.finish(Outcome.SUCCEEDED, list[str]().append)
+
+
+def test_damaged_heartbeat_leaves_nothing(services: Services) -> None:
+    """A run whose heartbeat somebody overwrote is cleaned up all the same: its nodes cost money."""
+    with lefts(services) as make:
+        left = make()
+        blob = services.blobs.get_blob_client(left.run.application_container, HEARTBEAT_BLOB)
+        blob.upload_blob(b"not a heartbeat", overwrite=True)
+
+        cleaned(left)
+
+        assert left.names() == []
 
 
 def test_run_beats_until_its_pool_is_gone(controlled_services: Services, control: Control) -> None:
