@@ -83,6 +83,7 @@ class Pages:
             return len(seen) >= STILL and len(set(seen[-STILL:])) == 1
 
         wait_until(is_still, TIMEOUT_S)
+        Path(folder).mkdir(parents=True, exist_ok=True)
         Path(folder, f"{name}.png").write_bytes(seen[-1])
 
     def open_artifact(self, run: Any, key: str, *texts: str) -> None:
