@@ -231,7 +231,7 @@ class PoolWatch:
     def _warn(self, causes: list[str]) -> None:
         for cause in causes:
             if self._is_new(cause):
-                self._log.warning("nothing runs on pool %s: %s", self._pool_id, cause)
+                self._log.warning("%s", NothingRuns(self._pool_id, [cause]))
 
     def _is_waiting(self) -> bool:
         """Tell whether nodes come by themselves, or may at the next evaluation of a formula."""
