@@ -41,6 +41,7 @@ from prefect_azure_batch import (
     hooks,
     plan_workload,
     run_workload,
+    without_sas,
 )
 
 DEFAULT_POOL = PoolSettings()
@@ -53,7 +54,7 @@ def _run_name() -> str:
     given = flow_run.parameters
     job = CountSettings.model_validate(given["job"])
     what = f"{Path(job.program).name} on" if job.program else f"top {given['num_words']} words of"
-    return f"{what} {', '.join(given['inputs'])}"[:120]
+    return without_sas(f"{what} {', '.join(given['inputs'])}")[:120]
 
 
 @flow(name="top-words", flow_run_name=_run_name, **hooks)
@@ -69,6 +70,7 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
     selection: Selection = DEFAULT_SELECTION,
     plan_only: bool = False,  # noqa: FBT001, FBT002 - a box to tick in the form
     resume: str | None = None,
+    root: str | None = None,
 ) -> Result:
     """Count the words of files on Azure Batch and return the most frequent ones.
 
@@ -87,6 +89,8 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
         selection: Which files of folders and globs, and which blobs, are counted.
         plan_only: Say what would be created, and stop.
         resume: A run that failed or died, to continue: its flow run's id, or its name `tw-...`.
+        root: Folder, or `az://container/folder`, to which the names of inputs and outputs are
+            relative; without it they are relative to the folder, prefix or glob that is given.
 
     Returns:
         Words and counts of each input, most frequent first; or the outputs of your own program.
@@ -103,13 +107,15 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
         "clean_up": clean_up,
         "selection": selection,
         "resume": resume,
+        "root": root,
     }
     own = None if job.program is None else _own_program(inputs, num_words, job)
     workload = own or WordCount(num_words, job)
     if plan_only:
         return Result({}, plan=dict(plan_workload(workload, inputs, **options).rows()))
     if own:
-        return Result({}, outputs={row.name: row for row in run_workload(own, inputs, **options)})
+        found = run_workload(own, inputs, **options)
+        return Result({}, outputs={row.name: row for row in found}, left_out=found.left_out)
     return run_workload(WordCount(num_words, job), inputs, **options)
 
 

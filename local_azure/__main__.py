@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import re
 import signal
 import sys
 import tempfile
@@ -41,10 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("install", help="install Azurite from npm")
     up = commands.add_parser("up", help="serve until SIGINT or SIGTERM")
-    up.add_argument("--env-file", type=Path, help="write the environment here, mode 0600")
+    up.add_argument("--env-file", type=_path, help="write the environment here, mode 0600")
     up.add_argument("--batch-port", type=int, default=0, help="0 (default) picks a free one")
     up.add_argument("--blob-port", type=int, default=0, help="0 (default) picks a free one")
-    up.add_argument("--data-dir", type=Path, help="keep everything here: data and logs")
+    up.add_argument("--data-dir", type=_path, help="keep everything here: data and logs")
     up.add_argument(
         "--control", action="store_true", help="have the Batch emulator's endpoints /_emulator/"
     )
@@ -54,6 +55,13 @@ def _parser() -> argparse.ArgumentParser:
         help="let the Batch emulator listen with TLS, and accept tokens",
     )
     return parser
+
+
+def _path(text: str) -> Path:
+    """Read a path as a shell does; an option behind `=` has its `~` still."""
+    if not text or re.match(r"(?i)az:|[a-z][a-z0-9+.-]+:/", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no path of this machine")
+    return Path(text).expanduser()
 
 
 def _up(options: argparse.Namespace) -> None:

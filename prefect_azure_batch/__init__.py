@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from prefect_azure_batch.credentials.batch import AzureBatchCredentials
     from prefect_azure_batch.credentials.storage import AzureStorageCredentials
     from prefect_azure_batch.messages import without_sas
+    from prefect_azure_batch.model.left_out import LeftOut
     from prefect_azure_batch.model.names import output_name_of, safe_name
     from prefect_azure_batch.model.result import (
         Cell,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         PlannedTask,
         Upload,
         is_gzip,
+        left_out_of,
         place_of,
         upload_of,
     )
@@ -67,6 +69,7 @@ __all__ = [
     "FileOnDisk",
     "InputFile",
     "JobSettings",
+    "LeftOut",
     "Level",
     "NodeFile",
     "NodeOutput",
@@ -90,6 +93,7 @@ __all__ = [
     "exit_code_of",
     "hooks",
     "is_gzip",
+    "left_out_of",
     "output_name_of",
     "outputs_of",
     "place_of",
@@ -107,11 +111,12 @@ _MODULES = {
     "credentials.batch": "AzureBatchCredentials",
     "credentials.storage": "AzureStorageCredentials",
     "messages": "without_sas",
+    "model.left_out": "LeftOut",
     "model.names": "output_name_of safe_name",
     "model.result": "Cell ExitRecord OutputRow Outputs ResultTables outputs_of",
     "model.run": "Run",
     "model.tasks": "BlobPlace FileOnDisk InputFile Level NodeFile NodeOutput PlannedTask Upload "
-    "is_gzip place_of upload_of",
+    "is_gzip left_out_of place_of upload_of",
     "model.workload": "Workload",
     "workload_run": "RunOptions plan_workload run_workload",
     "workloads.python_program": "PythonProgram",

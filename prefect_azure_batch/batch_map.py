@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
+from prefect_azure_batch.paths import check_text
+
 if TYPE_CHECKING:
     from prefect import Flow
 
@@ -47,6 +49,9 @@ class BatchMap:
         Raises:
             PipelineError: an input has no output; the message says why and what to do.
         """
+        # Prefect could not send them, and would not say which.
+        for name, text in (("command", command), *(("input", pattern) for pattern in inputs)):
+            check_text(text, name)
         given = {"output_suffix": output_suffix, "plan_only": plan_only, **options}
         return self.flow(command, list(inputs), **given)
 

@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from prefect_azure_batch.clean_up import hooks
+from prefect_azure_batch.messages import without_sas
 from prefect_azure_batch.model.result import Outputs
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings, Selection
 from prefect_azure_batch.workload_run import RunOptions, plan_workload, run_workload
@@ -29,7 +30,7 @@ def run_name(command: str, inputs: Sequence[str]) -> str:
         program = next(iter(shlex.split(command)), "nothing")
     except ValueError:
         program = command
-    return f"{Path(program).name} on {', '.join(inputs)}"[:120]
+    return without_sas(f"{Path(program).name} on {', '.join(inputs)}")[:120]
 
 
 @flow(name="batch-map", flow_run_name=_run_name, **hooks)
@@ -46,6 +47,7 @@ def batch_map(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
     selection: Selection = DEFAULT_SELECTION,
     plan_only: bool = False,  # noqa: FBT001, FBT002 - a box to tick in the form
     resume: str | None = None,
+    root: str | None = None,
 ) -> Outputs:
     """Run a program over many files on Azure Batch, and return where the outputs are.
 
@@ -65,6 +67,8 @@ def batch_map(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
         selection: Which files of folders and globs, and which blobs, are worked on.
         plan_only: Say what would be created, and stop.
         resume: A run that failed or died, to continue: its flow run's id, or its name `tw-...`.
+        root: Folder, or `az://container/folder`, to which the names of inputs and outputs are
+            relative; without it they are relative to the folder, prefix or glob that is given.
 
     Returns:
         One row for each input, in their order; or only the plan.
@@ -82,6 +86,7 @@ def batch_map(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
         "clean_up": clean_up,
         "selection": selection,
         "resume": resume,
+        "root": root,
     }
     if plan_only:
         return Outputs(plan=dict(plan_workload(workload, inputs, **options).rows()))

@@ -12,7 +12,12 @@ from prefect.runtime import flow_run
 from prefect_azure_batch.clean_up import cleaned_up
 from prefect_azure_batch.engine.attempts import find_run
 from prefect_azure_batch.engine.plan import Plan
-from prefect_azure_batch.engine.preflight import check_storage, plan_run, prepare_output_dir
+from prefect_azure_batch.engine.preflight import (
+    check_storage,
+    plan_run,
+    prepare_output_dir,
+    record_planned_outputs,
+)
 from prefect_azure_batch.engine.run_job import run_job
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.model.result import ResultTables
@@ -27,6 +32,8 @@ from prefect_azure_batch.service.clients import open_services
 from prefect_azure_batch.service.context import RunContext, WorkContext
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings, Selection
 from prefect_azure_batch.staging.blob_inputs import gather_inputs
+from prefect_azure_batch.staging.input_names import Root
+from prefect_azure_batch.staging.local_inputs import Search
 
 ResultT = TypeVar("ResultT", bound=ResultTables)
 
@@ -39,6 +46,8 @@ class RunOptions(TypedDict, total=False):
         job: limits of the batch tasks.
         clean_up: what is deleted at the end.
         selection: which files of folders and globs, and which blobs, are worked on.
+        root: folder, or `az://container/folder`, to which the names of inputs and outputs are
+            relative; without it they are relative to the folder, prefix or glob that was given.
         output_dir: folder for outputs and logs, `results` by default; made if absent, files of
             the same names are replaced.
         resume: a run that failed or died: its flow run's id, or its name `tw-...`.
@@ -50,6 +59,7 @@ class RunOptions(TypedDict, total=False):
     job: JobSettings
     clean_up: CleanUpPolicy
     selection: Selection
+    root: str | None
     output_dir: str
     resume: str | None
     batch_credentials: str | None
@@ -80,6 +90,7 @@ def run_workload(
             context.blobs, context.run, UUID(flow_run.id), get_run_logger().warning
         )
         guarded = replace(context, guard=heartbeat.check)
+        record_planned_outputs(context.folder, context.levels)
         with cleaned_up(guarded, heartbeat, clean_up, names):
             return cast("ResultT", run_job(guarded, heartbeat))
 
@@ -106,18 +117,19 @@ def _preflight(
     limit_reconnections()
     stopwatch = Stopwatch("preflight")
     folder = prepare_output_dir(options.get("output_dir", "results"))
+    search = Search(options.get("selection", Selection()), Root(options.get("root")), folder)
     workload.check()
     job = options.get("job", JobSettings())
     names = (options.get("batch_credentials"), options.get("storage_credentials"))
     with open_services(*names) as services:
-        inputs = gather_inputs(services, workload, patterns, options.get("selection", Selection()))
+        inputs = gather_inputs(services, workload, patterns, search)
         check_storage(services)
         pool, node_agent = check_pool(services, options.get("pool", PoolSettings()))
         run = _new_run(inputs, options).on_pool(pool.existing_pool_id)
         context = RunContext.of(services, run)
         if options.get("resume"):
             find_run(context)
-        levels, plan = plan_run(context, workload, pool, job, inputs)
+        levels, plan = plan_run(context, workload, pool, job, inputs, folder)
         yield (
             WorkContext(
                 **{field.name: getattr(context, field.name) for field in fields(context)},

@@ -13,6 +13,7 @@ from prefect_azure_batch import (
     InputFile,
     Level,
     OutputDamaged,
+    PlannedTask,
     Run,
     Upload,
     output_name_of,
@@ -31,7 +32,7 @@ def uploads_of(run: Run, inputs: Iterable[InputFile], level: Level) -> list[Uplo
     for planned in level:
         places = {file.blob for file in planned.files}
         if (place := manifest_of(run, planned.id)) in places:
-            text = manifest(planned.inputs)
+            text = manifest(planned)
             uploads.append(Upload(place, text, len(text)))
         if (place := archive_of(run, planned.id)) in places:
             sources = tuple(files.pop(name) for name in planned.inputs)
@@ -39,9 +40,16 @@ def uploads_of(run: Run, inputs: Iterable[InputFile], level: Level) -> list[Uplo
     return [*uploads, *(upload_of(run, source) for source in files.values())]
 
 
-def manifest(names: Iterable[str]) -> bytes:
-    """Return the list of a bundle's inputs, as the node program reads it."""
-    return "".join(f"{json.dumps({'filepath': name})}\n" for name in names).encode()
+def manifest(planned: PlannedTask) -> bytes:
+    """Return the list of a bundle's inputs and outputs, as the node program reads it."""
+    # In an archive they bear their names; on the node's disk they lie where the files are put.
+    _, *files = planned.files
+    paths = planned.inputs if planned.unpacks_to else [file.file_path for file in files]
+    outputs = planned.unpacks_to or planned.results
+    entries = (
+        {"filepath": path, "output": output} for path, output in zip(paths, outputs, strict=True)
+    )
+    return "".join(f"{json.dumps(entry)}\n" for entry in entries).encode()
 
 
 def unpack(archive: Path, inputs: Sequence[str], folder: Path) -> list[ExitRecord]:
@@ -71,6 +79,7 @@ def unpack(archive: Path, inputs: Sequence[str], folder: Path) -> list[ExitRecor
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
     partial = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with partial.open("wb") as file:
             copyfileobj(_stream(tar, member), file)

@@ -166,9 +166,15 @@ def result_table(result: Result, num_inputs: int) -> Table:
         table = Table(*outputs.page_columns())
         rows = outputs.page_rows(num_inputs)
     else:
-        table = Table("Input", "Word", "Count")
+        table = Table("Input", "Word", "Count", "Source")
         total = {} if result.total is None else {TOTAL_TITLE: result.total}
-        rows = table_rows(total | dict(islice(result.words.items(), num_inputs)))
+        words = total | dict(islice(result.words.items(), num_inputs))
+        rows = (
+            {**row, "source": result.sources.get(str(row["input"]), "")}
+            for row in table_rows(words)
+        )
     for row in rows:
         table.add_row(*(escape(str(value)) for value in row.values()))
+    # Whole, over as many lines as it takes.
+    table.columns[-1].overflow = "fold"
     return table

@@ -7,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from flows.word_count.result import TOTAL_NAME, Result, WordCounts
-from prefect_azure_batch import InputFile, OutputUnreadable, output_name_of
+from prefect_azure_batch import InputFile, OutputUnreadable, left_out_of, output_name_of
 
 
 def read_result(folder: Path, inputs: Sequence[InputFile], *, has_total: bool) -> Result:
@@ -22,7 +22,12 @@ def read_result(folder: Path, inputs: Sequence[InputFile], *, has_total: bool) -
         OutputUnreadable: an output is not in the node program's format.
     """
     words = {source.name: read_words(folder / output_name_of(source.name)) for source in inputs}
-    return Result(words, read_words(folder / TOTAL_NAME) if has_total else None)
+    return Result(
+        words,
+        read_words(folder / TOTAL_NAME) if has_total else None,
+        sources={source.name: source.source for source in inputs},
+        left_out=left_out_of(inputs),
+    )
 
 
 def read_words(path: Path) -> WordCounts:

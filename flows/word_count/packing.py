@@ -33,6 +33,8 @@ BLOBS_IN_A_BUNDLE = 50
 BIG_FILE_BYTES = 4 * 1024**2
 # What the program reads a byte range from.
 INPUT_URL_VARIABLE = "TOP_WORDS_INPUT_URL"
+# Apart from what the program writes.
+INPUT_FOLDER = "input"
 
 DEFAULT_POOL = PoolSettings()
 
@@ -89,7 +91,7 @@ def is_too_large(source: InputFile, settings: CountSettings) -> bool:
 
 
 def archive_of(run: Run, batch_task_id: str) -> BlobPlace:
-    """Return the blob that holds a bundle's inputs; no input has a folder in its name."""
+    """Return the blob that holds a bundle's inputs; no input may have this name."""
     return BlobPlace(run.input_container, f"bundles/{batch_task_id}.tar")
 
 
@@ -139,13 +141,14 @@ def _balanced(items: Sequence[Numbered], num_slots: int, most: int) -> Iterable[
 
 def _one(run: Run, batch_task_id: str, source: InputFile, settings: CountSettings) -> PlannedTask:
     counts = (counts_of(batch_task_id),) if settings.total else ()
+    path, output = f"{INPUT_FOLDER}/{source.name}", output_name_of(source.name)
     return PlannedTask(
         id=batch_task_id,
         inputs=(source.name,),
-        arguments=(f"--filepath={source.name}", *_counts_arguments(counts)),
-        files=(NodeFile(place_of(run, source), source.name),),
-        outputs=(output_name_of(source.name), *counts),
-        results=(output_name_of(source.name),),
+        arguments=(f"--filepath={path}", f"--output={output}", *_counts_arguments(counts)),
+        files=(NodeFile(place_of(run, source), path),),
+        outputs=(output, *counts),
+        results=(output,),
     )
 
 
@@ -186,7 +189,14 @@ def _bundle(
         arguments += ["--bundle", f"{batch_task_id}.tar"]
         results = [f"{batch_task_id}_OUTPUT.tar"]
     else:
-        files += [NodeFile(place_of(run, source), source.name) for source in sources]
+        # By numbers: one blob may have the name of another's folder, which no disk would take.
+        files += [
+            NodeFile(
+                place_of(run, source),
+                f"{batch_task_id}.inputs/{number}/{source.name.rpartition('/')[2]}",
+            )
+            for number, source in enumerate(sources)
+        ]
         results = [output_name_of(source.name) for source in sources]
     return PlannedTask(
         id=batch_task_id,

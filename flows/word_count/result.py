@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from prefect_azure_batch import Cell, OutputRow
+from prefect_azure_batch import Cell, LeftOut, OutputRow
 
 WordCounts = list[tuple[str, int]]
 """Words and how often each occurs, the most frequent first."""
@@ -26,12 +26,16 @@ class Result:
         total: of all inputs together; None unless it was asked for.
         outputs: of a program of the user's own, by the input's name, in the order of the inputs.
         plan: if only a plan was asked for: what a run would create, by title.
+        sources: where the inputs are from, by their names: paths, or `az://container/name`.
+        left_out: what folders, globs and prefixes stand for and was not counted.
     """
 
     words: dict[str, WordCounts]
     total: WordCounts | None = None
     outputs: Mapping[str, OutputRow] = field(default_factory=dict)
     plan: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    left_out: Sequence[LeftOut] = ()
 
     key = "top-words"
     title = "Words"
@@ -45,7 +49,7 @@ class Result:
 
     def page_columns(self) -> Sequence[str]:
         """Return the titles of the columns of a page."""
-        return ("Input", "Word", "Count", "")
+        return ("Input", "Word", "Count", "", "Source")
 
     def page_rows(self, num_inputs: int) -> Iterator[Mapping[str, Cell]]:
         """Yield one row for each word, with a bar; the total first."""
@@ -54,25 +58,28 @@ class Result:
         for name, counts in [*groups, *shown.items()]:
             most = max((count for _, count in counts), default=0)
             for row in table_rows({name: counts}):
-                yield {**row, "bar": bar(int(row["count"]), most)}
+                source = self.sources.get(name, "")
+                yield {**row, "bar": bar(int(row["count"]), most), "source": source}
 
     def csv_columns(self) -> Sequence[str]:
         """Return the names of the columns of `results.csv`."""
-        return ("input", "word", "count")
+        return ("input", "word", "count", "source")
 
     def csv_rows(self) -> Iterator[Sequence[Cell]]:
         """Yield one row for each word; those of the total have no input."""
         total = [("", self.total)] if self.total else []
         for name, counts in (*total, *self.words.items()):
-            yield from ((name, word, count) for word, count in counts)
+            source = self.sources.get(name, "")
+            yield from ((name, word, count, source) for word, count in counts)
 
     def json_fields(self) -> Mapping[str, object]:
         """Return the total."""
         return {"total": self.total}
 
     def json_items(self) -> Iterator[tuple[str, object]]:
-        """Yield each input with its words."""
-        yield from self.words.items()
+        """Yield each input with where it is from, and its words."""
+        for name, counts in self.words.items():
+            yield name, {"source": self.sources.get(name, ""), "words": counts}
 
 
 def bar(part: int, whole: int) -> str:

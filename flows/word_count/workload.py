@@ -27,12 +27,10 @@ from prefect_azure_batch import (
     is_gzip,
 )
 
-# Reading the beginning of every blob would be a call for each.
-NUM_SAMPLES = 8
 MOST_DECOMPRESSED = 8192
 # What batch tasks leave for others bears these names, or is made of them.
 RESERVED = re.compile(
-    r"(?i)bundle\d+\.(tar|jsonl)|topntask\d+-(part\d+|merge\d+-\d+)\.txt|total-\d+-\d+\.txt"
+    r"(?i)(bundles/)?bundle\d+\.(tar|jsonl)|topntask\d+-(part\d+|merge\d+-\d+)\.txt|total-\d+-\d+\.txt"
 )
 # They change how long the counting takes, not what comes of it.
 WITHOUT_EFFECT = frozenset({"--delay", "--slots"})
@@ -69,13 +67,8 @@ class WordCount(Workload[Result]):
         )
 
     def blobs_to_examine(self, blobs: Sequence[InputFile]) -> Sequence[InputFile]:
-        """Return a few of the blobs, and all that would be split: gzip cannot be."""
-        distance = max(1, len(blobs) // NUM_SAMPLES)
-        return [
-            source
-            for number, source in enumerate(blobs)
-            if number % distance == 0 or is_too_large(source, self.settings)
-        ]
+        """Return all: of what is not text none may be counted, wherever it is."""
+        return blobs
 
     def is_reserved(self, name: str) -> bool:
         """Tell whether a batch task leaves something of this name for others."""

@@ -3,10 +3,11 @@
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 
 from prefect.artifacts import create_markdown_artifact
 
@@ -14,14 +15,13 @@ from prefect_azure_batch.collecting.logs import log_path, tail_of
 from prefect_azure_batch.collecting.markdown import code_block, escaped, table
 from prefect_azure_batch.errors import BatchTaskError, BatchTasksFailed, OutputMissing
 from prefect_azure_batch.messages import few, indented
+from prefect_azure_batch.model.output_record import ALL_FAILURES_NAME, REPORT_NAME
 from prefect_azure_batch.model.result import Ending, Failure
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.step import step
 
 ARTIFACT_KEY = "failures"
-REPORT_NAME = "failures.md"
-ALL_NAME = "failures.csv"
 MOST_CAUSES = 20
 MOST_OF_A_CAUSE = 5
 MOST_INPUTS = 3
@@ -30,6 +30,10 @@ LONGEST_ID = 24
 # An error is read on a terminal.
 MOST_CAUSES_OF_ERROR = 5
 LOST = "OutputLost"
+
+Sources = Mapping[str, str]
+"""Where inputs are from, by their names in the run."""
+NO_SOURCES: Sources = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +85,27 @@ def _without_inputs(text: str, failure: Failure) -> str:
 @step("report failures")
 def report_failures(context: WorkContext, failures: Sequence[Failure]) -> None:
     """Write the artifact `failures`, the same as a file beside the outputs, and all as CSV."""
-    report = write_failures(context.run, failures, context.folder)
+    sources = {source.name: source.source for source in context.inputs}
+    report = write_failures(context.run, failures, context.folder, sources)
     create_markdown_artifact(key=ARTIFACT_KEY, markdown=report, description="Failed batch tasks")
 
 
-def write_failures(run: Run, failures: Sequence[Failure], folder: Path) -> str:
+def write_failures(
+    run: Run, failures: Sequence[Failure], folder: Path, sources: Sources = NO_SOURCES
+) -> str:
     """Write the report and the file of all failures; return the report."""
-    report = failure_report(run, failures, folder)
+    report = failure_report(run, failures, folder, sources)
     (folder / REPORT_NAME).write_text(report, "utf-8")
-    with (folder / ALL_NAME).open("w", encoding="utf-8", newline="") as file:
+    with (folder / ALL_FAILURES_NAME).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(ROW)
-        writer.writerows(_rows(failures))
+        writer.writerows(_rows(failures, sources))
     return report
 
 
 def delete_old_report(folder: Path) -> None:
     """Delete the report of an earlier run, which would be taken for this one's."""
-    for name in (REPORT_NAME, ALL_NAME):
+    for name in (REPORT_NAME, ALL_FAILURES_NAME):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -114,13 +121,15 @@ ROW = (
     "requeues",
     "run_time_s",
     "last_line_of_stderr",
+    "source",
 )
 
 
-def _rows(failures: Iterable[Failure]) -> Iterator[tuple[object, ...]]:
+def _rows(failures: Iterable[Failure], sources: Sources) -> Iterator[tuple[object, ...]]:
     for failure in sorted(failures, key=_natural_order):
         for name in failure.inputs:
-            yield (name, *_evidence(failure.ending), failure.last_line)
+            source = sources.get(name, name)
+            yield (name, *_evidence(failure.ending), failure.last_line, source)
 
 
 def _evidence(ending: Ending) -> tuple[object, ...]:
@@ -137,13 +146,16 @@ def _evidence(ending: Ending) -> tuple[object, ...]:
     )
 
 
-def failure_report(run: Run, failures: Sequence[Failure], folder: Path) -> str:
+def failure_report(
+    run: Run, failures: Sequence[Failure], folder: Path, sources: Sources = NO_SOURCES
+) -> str:
     """Return the report as markdown, bounded however many failures there are.
 
     Args:
         run: which run.
         failures: at least one.
         folder: where stdout and stderr of failed batch tasks were downloaded to.
+        sources: where the inputs are from.
     """
     groups = by_cause(failures)
     lines = [
@@ -152,14 +164,14 @@ def failure_report(run: Run, failures: Sequence[Failure], folder: Path) -> str:
         f"Run {run.flow_run_id}, {run.started:%F %T} UTC.",
     ]
     for cause, group in groups[:MOST_CAUSES]:
-        lines += ["", *_section(cause, group, folder)]
+        lines += ["", *_section(cause, group, folder, sources)]
     if left_out := groups[MOST_CAUSES:]:
         num_failures = sum(len(group) for _, group in left_out)
         lines += [
             "",
             f"Left out: {num_failures} failures of {len(left_out)} more causes.",
         ]
-    return "\n".join([*lines, "", f"All failures: `{ALL_NAME}`; logs: `logs/`.", ""])
+    return "\n".join([*lines, "", f"All failures: `{ALL_FAILURES_NAME}`; logs: `logs/`.", ""])
 
 
 def num_batch_tasks(failures: Iterable[Failure]) -> int:
@@ -167,12 +179,12 @@ def num_batch_tasks(failures: Iterable[Failure]) -> int:
     return len({failure.ending.batch_task_id for failure in failures})
 
 
-def _section(cause: Cause, group: list[Failure], folder: Path) -> Iterator[str]:
+def _section(cause: Cause, group: list[Failure], folder: Path, sources: Sources) -> Iterator[str]:
     yield f"## {len(group)} x {escaped(_title(cause))}"
     yield ""
     shown = group[:MOST_OF_A_CAUSE]
-    header = ("Inputs", "Batch task", "Node", "Attempts", "Run time")
-    yield from table(header, map(_cells, shown))
+    header = ("Inputs", "Batch task", "Node", "Attempts", "Run time", "Source")
+    yield from table(header, (_cells(failure, sources) for failure in shown))
     if len(group) > len(shown):
         yield f"\n{len(group) - len(shown)} more."
     for failure in shown:
@@ -189,7 +201,7 @@ def _title(cause: Cause) -> str:
     return f"{exit_code}, {': '.join(filter(None, (cause.code, cause.message)))}{kind}"
 
 
-def _cells(failure: Failure) -> tuple[str, ...]:
+def _cells(failure: Failure, sources: Sources) -> tuple[str, ...]:
     ending = failure.ending
     retried = f"{ending.num_retries} retries, {ending.num_requeues} requeues"
     attempts = f"{1 + ending.num_retries + ending.num_requeues} ({retried})"
@@ -199,6 +211,7 @@ def _cells(failure: Failure) -> tuple[str, ...]:
         _shortened(ending.node_id) or "(none)",
         attempts,
         f"{ending.run_time_s:.1f} s",
+        _names([sources.get(name, name) for name in failure.inputs[:MOST_INPUTS]]),
     )
 
 

@@ -9,9 +9,9 @@ SPECIAL = re.compile(r"([\\`*_\[\]|~$@]|:(?=//)|(?<=www)\.)")
 LONGEST_CELL = 300
 
 
-def escaped(text: str) -> str:
+def escaped(text: str, longest: int = LONGEST_CELL) -> str:
     """Return a text as one line of markdown that shows it, cut to a readable length."""
-    line = " ".join(_printable(text)[:LONGEST_CELL].split())
+    line = " ".join(_printable(text)[:longest].split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return SPECIAL.sub(r"\\\1", line)
 

@@ -13,13 +13,12 @@ from prefect_azure_batch.collecting.summary import (
     write_csv,
     write_json,
 )
+from prefect_azure_batch.model.output_record import CSV_NAME, JSON_NAME
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.refusals import error_code
 from prefect_azure_batch.service.step import step
 
 SUMMARY_KEY = "summary"
-JSON_NAME = "results.json"
-CSV_NAME = "results.csv"
 
 
 @step("publish results")

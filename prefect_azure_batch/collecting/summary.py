@@ -2,17 +2,20 @@
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TextIO
 
-from prefect_azure_batch.collecting.markdown import table
+from prefect_azure_batch.collecting.markdown import escaped, table
+from prefect_azure_batch.model.left_out import LeftOut, left_out_in_words
 from prefect_azure_batch.model.result import Cell, ResultTables
 
 # A page with more is not a picture any more; the files beside the outputs have all.
 MOST_INPUTS = 100
 MOST_ROWS = 2000
+MOST_LEFT_OUT = 100
+LONGEST_LEFT_OUT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,14 @@ class Summary:
         result: what it found.
         phases_s: seconds of each phase, in their order.
         nodes: what they were used for; None if there were none of its own.
+        left_out: what folders, globs and prefixes stand for and was not worked on.
     """
 
     run_id: str
     result: ResultTables
     phases_s: Mapping[str, float]
     nodes: NodeUse | None
+    left_out: Sequence[LeftOut] = ()
 
     @property
     def elapsed_s(self) -> float:
@@ -84,6 +89,9 @@ def as_markdown(summary: Summary) -> str:
     lines = [f"# {result.title} of {result.num_inputs} input(s){bounds(result)}", ""]
     rows = (tuple(row.values()) for row in page_rows(result))
     lines += table(result.page_columns(), rows)
+    if summary.left_out:
+        words = left_out_in_words(summary.left_out, MOST_LEFT_OUT)
+        lines += ["", "## Left out", "", escaped(words, LONGEST_LEFT_OUT)]
     lines += ["", "## Time", ""]
     phases = [(name, f"{seconds:.1f}") for name, seconds in summary.phases_s.items()]
     lines += table(("Phase", "Seconds"), [*phases, ("all", f"{summary.elapsed_s:.1f}")])
@@ -108,6 +116,7 @@ def write_json(summary: Summary, file: TextIO) -> None:
         "elapsed_s": round(summary.elapsed_s, 3),
         "phases_s": {name: round(seconds, 3) for name, seconds in summary.phases_s.items()},
         "nodes": None if summary.nodes is None else asdict(summary.nodes),
+        "left_out": [asdict(item) for item in summary.left_out],
         **result.json_fields(),
     }
     fields = [f"{_json(name)}: {_json(value)}" for name, value in head.items()]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from cyclopts import App, Parameter
@@ -32,8 +33,10 @@ from prefect_azure_batch.command_line.terminal import (
 )
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.paths import check_text, local_path
 from prefect_azure_batch.settings import Settings
-from prefect_azure_batch.staging.local_inputs import find_inputs
+from prefect_azure_batch.staging.input_names import Root
+from prefect_azure_batch.staging.local_inputs import Search, find_inputs
 
 PREFECT_DEFAULTS = {
     # A cold start of Prefect's own server takes 20 s and more.
@@ -114,8 +117,13 @@ class CommandLine:
             "pool": checked(flags.nodes.settings),
             "job": checked(job),
         }
+        for name, value in parameters.items():
+            if isinstance(value, str):
+                check_text(value, name)
         workload.check()
-        find_inputs(workload, inputs, flags.selection.settings())
+        output_dir = local_path(flags.output_dir, "output_dir")
+        root = Root(flags.root)
+        find_inputs(workload, inputs, Search(flags.selection.settings(), root, Path(output_dir)))
         if flags.local and any(names):
             raise ConfigurationError("--local brings its own accounts: give no credentials with it")
         for name, value in PREFECT_DEFAULTS.items():
@@ -124,9 +132,9 @@ class CommandLine:
         with services_of_this_machine(wanted=flags.local):
             result = self._flow_run(inputs, {**parameters, **settings}, flags)
         if flags.as_json:
-            print_json(result, flags.output_dir)
+            print_json(result, output_dir)
         else:
-            print_result(result, partial(self.table, result), began, flags.output_dir)
+            print_result(result, partial(self.table, result), began, output_dir)
 
     def _flow_run(
         self, inputs: Sequence[str], parameters: Mapping[str, Any], flags: RunFlags
@@ -149,6 +157,7 @@ class CommandLine:
                 clean_up=policy,
                 plan_only=flags.plan,
                 resume=flags.resume,
+                root=flags.root,
             )
 
 

@@ -73,6 +73,8 @@ def result_table(outputs: "Outputs", num_inputs: int) -> Table:
     table = Table(*outputs.page_columns())
     for row in outputs.page_rows(num_inputs):
         table.add_row(*(escape(str(value)) for value in row.values()))
+    # Whole, over as many lines as it takes.
+    table.columns[-1].overflow = "fold"
     return table
 
 

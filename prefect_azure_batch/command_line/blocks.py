@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from prefect_azure_batch.command_line.app import FAILED
+from prefect_azure_batch.errors import ConfigurationError
+from prefect_azure_batch.paths import local_path
 
 if TYPE_CHECKING:
     from prefect_azure_batch.credentials.batch import AzureBatchCredentials
@@ -38,6 +40,8 @@ def save(
     """
     from prefect_azure_batch.credentials.environment import read_env_file  # noqa: PLC0415 - Prefect
 
+    if env_file is not None:
+        env_file = Path(local_path(str(env_file), "--env-file"))
     if env_file is not None and not env_file.is_file():
         raise ValueError(f"no file {str(env_file)!r}: start `python -m local_azure up --env-file`")
     values = read_env_file(env_file) if env_file is not None else None
@@ -87,5 +91,5 @@ def main() -> int:
     """Run the command line; 1 and a line on standard error if a value or an account is wrong."""
     try:
         return int(app(result_action="return_value") or 0)
-    except ValueError as error:
+    except (ValueError, ConfigurationError) as error:
         return _failed(error)

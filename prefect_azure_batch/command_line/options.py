@@ -110,6 +110,8 @@ class RunFlags:
 
     Attributes:
         output_dir: Folder for outputs and logs.
+        root: Keep in names of outputs the folders below this one; default: those below the folder,
+            prefix or glob that is given.
         selection: Which files are worked on.
         plan: Say what would be created and what it could cost, and stop.
         resume: Continue a run that failed or died: its name `tw-...` or its flow run's id.
@@ -122,6 +124,7 @@ class RunFlags:
     """
 
     output_dir: str = "results"
+    root: str | None = None
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     plan: Annotated[bool, Parameter(negative=())] = False
     resume: str | None = None

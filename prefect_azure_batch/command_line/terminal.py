@@ -6,7 +6,7 @@ import select
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
+from prefect_azure_batch.model.left_out import LeftOut, left_out_in_words
+from prefect_azure_batch.model.output_record import CSV_NAME, JSON_NAME
 from prefect_azure_batch.settings import CleanUpPolicy, Policy
 
 ENGINE_MODULES = frozenset({"flow_engine", "task_engine"})
@@ -35,6 +37,10 @@ class FlowResult(Protocol):
     @property
     def plan(self) -> Mapping[str, str]:
         """If only a plan was asked for: what a run would create, by title."""
+
+    @property
+    def left_out(self) -> Sequence[LeftOut]:
+        """What folders, globs and prefixes stand for and was not worked on."""
 
 
 def show_steps_only() -> None:
@@ -137,7 +143,10 @@ def print_result(
     console.print(table(MOST_INPUTS))
     if result.num_inputs > MOST_INPUTS:
         left_out = result.num_inputs - MOST_INPUTS
-        console.print(f"and {left_out} inputs more: see {Path(output_dir) / 'results.csv'}")
+        console.print(f"and {left_out} inputs more: see {Path(output_dir) / CSV_NAME}")
+    if result.left_out:
+        words = left_out_in_words(result.left_out)
+        console.print(f"left out, {words}; all: {Path(output_dir) / JSON_NAME}", markup=False)
     ended = datetime.now().astimezone()
     console.print(
         f"{result.num_inputs} inputs; {began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S}, "
@@ -150,7 +159,5 @@ def print_json(result: FlowResult, output_dir: str) -> None:
     if result.plan:
         sys.stdout.write(json.dumps(dict(result.plan), ensure_ascii=False, indent=2) + "\n")
         return
-    from prefect_azure_batch.collecting.publish import JSON_NAME  # noqa: PLC0415 - imports Prefect
-
     with (Path(output_dir) / JSON_NAME).open(encoding="utf-8") as file:
         shutil.copyfileobj(file, sys.stdout)

@@ -7,7 +7,6 @@ from prefect.logging import get_run_logger
 
 from prefect_azure_batch.collecting.downloads import Downloads, finish_downloads
 from prefect_azure_batch.collecting.failure_report import (
-    REPORT_NAME,
     failure_error,
     lost_output,
     report_failures,
@@ -15,6 +14,7 @@ from prefect_azure_batch.collecting.failure_report import (
 from prefect_azure_batch.collecting.verified_files import verified_outputs
 from prefect_azure_batch.errors import BatchTaskError, PipelineError, PoolError, ServiceError
 from prefect_azure_batch.messages import few
+from prefect_azure_batch.model.output_record import REPORT_NAME
 from prefect_azure_batch.model.result import Failure
 from prefect_azure_batch.model.tasks import Level, PlannedTask
 from prefect_azure_batch.running.events import VISIBLE

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from prefect_azure_batch.collecting.markdown import table
+from prefect_azure_batch.collecting.markdown import escaped, table
+from prefect_azure_batch.model.left_out import left_out_in_words
 from prefect_azure_batch.model.run import Run
-from prefect_azure_batch.model.tasks import InputFile, Level, Upload
+from prefect_azure_batch.model.tasks import InputFile, Level, Upload, left_out_of
 from prefect_azure_batch.model.workload import Workload
 from prefect_azure_batch.service.sas import CLOCK_SKEW
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 from prefect_azure_batch.staging.archives import readable_size
+
+MOST_LEFT_OUT = 100
+LONGEST_LEFT_OUT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Plan:
         image: of its nodes; empty for an existing pool.
         work: what the workload says of itself, by title.
         num_inputs: how many inputs.
+        left_out: in words, what folders, globs and prefixes stand for and is not worked on.
         input_bytes: of all inputs.
         batch_tasks: how many of each kind.
         upload_blobs: how many blobs are uploaded at most; what is there already is not.
@@ -40,6 +45,7 @@ class Plan:
     image: str
     work: Mapping[str, str]
     num_inputs: int
+    left_out: str
     input_bytes: int
     batch_tasks: dict[str, int]
     upload_blobs: int
@@ -59,6 +65,7 @@ class Plan:
             *self.work.items(),
             ("job", f"ended after {self.job_limit}"),
             ("inputs", f"{self.num_inputs:,} ({readable_size(self.input_bytes)})"),
+            ("left out", self.left_out),
             ("batch tasks", f"{sum(self.batch_tasks.values()):,}: {tasks}"),
             ("upload", f"{self.upload_blobs:,} blobs, {readable_size(self.upload_bytes)} at most"),
             ("SAS valid until", _time(self.sas_until)),
@@ -75,6 +82,7 @@ class Plan:
     def summary(self) -> str:
         """Return the most important of it as one line."""
         inputs = f"{self.num_inputs:,} inputs ({readable_size(self.input_bytes)})"
+        inputs += f", {self.left_out.partition(':')[0]} left out" if self.left_out else ""
         tasks = f"{sum(self.batch_tasks.values()):,} batch tasks"
         return f"{inputs}, {tasks}, {readable_size(self.upload_bytes)} to upload at most"
 
@@ -84,7 +92,10 @@ class Plan:
 
     def markdown(self) -> str:
         """Return it as a table."""
-        return "\n".join(table(("what", "how much"), self.rows()))
+        left_out = ["", f"Left out: {escaped(self.left_out, LONGEST_LEFT_OUT)}"]
+        rows = [row for row in self.rows() if row[1] != self.left_out]
+        lines = table(("what", "how much"), rows)
+        return "\n".join([*lines, *(left_out if self.left_out else [])])
 
 
 def make_plan(  # noqa: PLR0913, PLR0917 - these are what a run is made of
@@ -114,6 +125,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - these are what a run is made of
         image=f"{pool.image_publisher}:{pool.image_offer}:{pool.image_sku}" if makes_pool else "",
         work=workload.plan_rows(inputs),
         num_inputs=len(inputs),
+        left_out=left_out_in_words(left_out_of(inputs), MOST_LEFT_OUT),
         input_bytes=sum(source.size for source in inputs),
         batch_tasks=dict(Counter(planned.kind for level in levels for planned in level)),
         upload_blobs=len(uploads),

@@ -10,10 +10,13 @@ from azure.core.pipeline import PipelineResponse
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
+from prefect_azure_batch.engine.output_names import check_output_names, output_names
 from prefect_azure_batch.engine.plan import Plan, make_plan
 from prefect_azure_batch.errors import ConfigurationError
+from prefect_azure_batch.model.output_record import record_outputs
 from prefect_azure_batch.model.tasks import InputFile, Level
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.paths import local_path
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.context import RunContext
 from prefect_azure_batch.service.sas import CLOCK_SKEW
@@ -28,9 +31,9 @@ def prepare_output_dir(output_dir: str) -> Path:
     """Make the output folder and try to write there, before anything is created.
 
     Raises:
-        ConfigurationError: the folder cannot be made or written to.
+        ConfigurationError: the folder cannot be made or written to, or is no path.
     """
-    folder = Path(output_dir).absolute()
+    folder = Path(local_path(output_dir, "output_dir")).absolute()
     probe = folder / ".output-dir-probe"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,6 +44,20 @@ def prepare_output_dir(output_dir: str) -> Path:
             f"output_dir {str(folder)!r} is not writable: {error.strerror}"
         ) from error
     return folder
+
+
+def record_planned_outputs(folder: Path, levels: Sequence[Level]) -> None:
+    """Write down what the run will write into its output folder, so that it is never an input.
+
+    Raises:
+        ConfigurationError: the folder cannot be written to.
+    """
+    try:
+        record_outputs(folder, (name for name, _ in output_names(levels)))
+    except OSError as error:
+        raise ConfigurationError(
+            f"output_dir {str(folder)!r} is not writable: {error.strerror}"
+        ) from error
 
 
 @step("check the storage account")
@@ -81,19 +98,22 @@ def check_clock(date: str, now: datetime) -> None:
         )
 
 
-def plan_run(
+def plan_run(  # noqa: PLR0913, PLR0917 - these are what a run is made of
     context: RunContext,
     workload: Workload[Any],
     pool: PoolSettings,
     job: JobSettings,
     inputs: Sequence[InputFile],
+    folder: Path,
 ) -> tuple[Sequence[Level], Plan]:
     """Plan the batch tasks, level by level, and say what the run will create.
 
     Raises:
-        ConfigurationError: no SAS URL can hold as long as the run may take.
+        ConfigurationError: no SAS URL can hold as long as the run may take, or two outputs have
+            one place in the output folder.
     """
     levels = workload.plan(context.run, inputs, pool)
+    check_output_names(levels, folder)
     uploads = uploads_of(context.run, workload, inputs, levels)
     plan = make_plan(context.run, workload, pool, job, inputs, levels, uploads)
     publish_plan(context, plan)

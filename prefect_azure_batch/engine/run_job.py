@@ -10,6 +10,7 @@ from prefect_azure_batch.collecting.summary import Summary
 from prefect_azure_batch.engine.attempts import MOST_ATTEMPTS, close_attempt, open_attempt
 from prefect_azure_batch.engine.levels import Levels
 from prefect_azure_batch.model.result import Failure, ResultTables
+from prefect_azure_batch.model.tasks import left_out_of
 from prefect_azure_batch.ownership.heartbeat import Heartbeat
 from prefect_azure_batch.running.job import create_job
 from prefect_azure_batch.running.pool import create_pool
@@ -64,6 +65,12 @@ def publish(context: WorkContext) -> ResultTables:
     used_s = context.stopwatch.since("pool and job")
     nodes = None if used_s is None else estimate_node_use(context, used_s)
     result: ResultTables = context.workload.result(context.folder, context.inputs, context.levels)
-    summary = Summary(context.run.flow_run_id, result, context.stopwatch.elapsed_s(), nodes)
+    summary = Summary(
+        context.run.flow_run_id,
+        result,
+        context.stopwatch.elapsed_s(),
+        nodes,
+        left_out_of(context.inputs),
+    )
     publish_results(context, summary)
     return result

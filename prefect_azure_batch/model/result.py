@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Protocol, overload
 
-from prefect_azure_batch.model.tasks import InputFile, Level
+from prefect_azure_batch.model.left_out import LeftOut
+from prefect_azure_batch.model.tasks import InputFile, Level, left_out_of
 
 Cell = str | int
 
@@ -117,7 +118,8 @@ class OutputRow:
     """What a run made of one input.
 
     Attributes:
-        source: the input: its path, or `az://container/name`.
+        source: the input as it was given, or found by what was given: a path, or
+            `az://container/name`.
         name: the input's name in the run.
         path: where its output is on this machine.
         size: bytes of the output.
@@ -136,10 +138,12 @@ class Outputs(Sequence[OutputRow]):
     Attributes:
         rows: one for each input.
         plan: if only a plan was asked for: what a run would create, by title.
+        left_out: what folders, globs and prefixes stand for and was not worked on.
     """
 
     rows: Sequence[OutputRow] = ()
     plan: Mapping[str, str] = field(default_factory=dict)
+    left_out: Sequence[LeftOut] = ()
 
     key = "outputs"
     title = "Outputs"
@@ -165,7 +169,7 @@ class Outputs(Sequence[OutputRow]):
 
     def page_columns(self) -> Sequence[str]:
         """Return the titles of the columns of a page."""
-        return ("Input", "Output", "Bytes", "Folder")
+        return ("Input", "Output", "Bytes", "Folder", "Source")
 
     def page_rows(self, num_inputs: int) -> Iterator[Mapping[str, Cell]]:
         """Yield one row for each of the first inputs: its output, bytes, and where."""
@@ -174,7 +178,7 @@ class Outputs(Sequence[OutputRow]):
 
     def csv_columns(self) -> Sequence[str]:
         """Return the names of the columns of `results.csv`."""
-        return ("input", "output", "bytes", "folder")
+        return ("input", "output", "bytes", "folder", "source")
 
     def csv_rows(self) -> Iterator[Sequence[Cell]]:
         """Yield the rows of `results.csv`."""
@@ -193,7 +197,8 @@ class Outputs(Sequence[OutputRow]):
 
 def _output_cells(row: OutputRow) -> dict[str, Cell]:
     path = PurePath(row.path)
-    return {"output": path.name, "bytes": row.size, "folder": str(path.parent)}
+    folder = str(path.parent)
+    return {"output": path.name, "bytes": row.size, "folder": folder, "source": row.source}
 
 
 def outputs_of(folder: Path, inputs: Sequence[InputFile], level: Level) -> Outputs:
@@ -205,9 +210,9 @@ def outputs_of(folder: Path, inputs: Sequence[InputFile], level: Level) -> Outpu
         level: the batch tasks, in the order of the inputs.
     """
     pairs = zip(inputs, level, strict=True)
-    return Outputs(tuple(_row(source, folder / planned.results[0]) for source, planned in pairs))
+    rows = tuple(_row(source, folder / planned.results[0]) for source, planned in pairs)
+    return Outputs(rows, left_out=left_out_of(inputs))
 
 
 def _row(source: InputFile, path: Path) -> OutputRow:
-    given = f"az://{source.blob.container}/{source.blob.name}" if source.blob else source.path
-    return OutputRow(str(given), source.name, str(path), path.stat().st_size)
+    return OutputRow(source.source, source.name, str(path), path.stat().st_size)

@@ -1,13 +1,16 @@
 """What is to be done, as data: inputs, and the batch tasks made of them; it holds no secret."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, overload
 
+from prefect_azure_batch.model.left_out import LeftOut
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.paths import shown
 
 GZIP = b"\x1f\x8b"
+BLOB_SCHEME = "az://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +25,24 @@ class BlobPlace:
     container: str
     name: str
 
+    @property
+    def url(self) -> str:
+        """As inputs name it: `az://container/name`."""
+        return f"{BLOB_SCHEME}{self.container}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
     """A file to work on, on this machine or in Blob Storage already.
 
     Attributes:
-        name: its name for people, as blob and on the node; distinct, letter case aside.
+        name: its name in the run, folders included, as blob and on the node; distinct.
         size: bytes.
         path: where it is on this machine, a string to keep thousands small; None for a blob.
         blob: where it is in Blob Storage; None for a file of this machine.
         is_gzip: whether it is known to be compressed, so that no part of it can be read alone.
         version: a blob's ETag: another one means other content.
+        given: as it was given, or found by what was given; empty: as `path` or `blob` has it.
     """
 
     name: str
@@ -42,6 +51,46 @@ class InputFile:
     blob: BlobPlace | None = None
     is_gzip: bool = False
     version: str = ""
+    given: str = ""
+
+    @property
+    def source(self) -> str:
+        """Where it is from, for people and programs: a path or `az://container/name`."""
+        return self.given or (self.blob.url if self.blob else shown(str(self.path)))
+
+
+@dataclass(frozen=True)
+class Inputs(Sequence[InputFile]):
+    """What a run works on, in order, and what it leaves out.
+
+    Attributes:
+        files: what is worked on.
+        left_out: what is not.
+    """
+
+    files: Sequence[InputFile]
+    left_out: Sequence[LeftOut] = ()
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[InputFile]:
+        """Yield them in order."""
+        return iter(self.files)
+
+    @overload
+    def __getitem__(self, index: int) -> InputFile: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[InputFile]: ...
+    def __getitem__(self, index: int | slice) -> InputFile | Sequence[InputFile]:
+        """Return one, or some of them."""
+        return self.files[index]
+
+
+def left_out_of(inputs: Sequence[InputFile]) -> Sequence[LeftOut]:
+    """Return what was left out when these inputs were found."""
+    return inputs.left_out if isinstance(inputs, Inputs) else ()
 
 
 def is_gzip(head: bytes) -> bool:

@@ -51,7 +51,7 @@ class Workload(Protocol[ResultT_co]):
         return ""
 
     def blobs_to_examine(self, blobs: Sequence[InputFile]) -> Sequence[InputFile]:  # noqa: ARG002 - a default
-        """Return the blobs whose first bytes must be read: each is a call to the service."""
+        """Return the blobs whose first bytes `refusal` must see: each is a call to the service."""
         return ()
 
     def is_reserved(self, name: str) -> bool:  # noqa: ARG002 - a default

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -9,15 +10,19 @@ from azure.storage.blob import BlobProperties
 from prefect.logging import get_run_logger
 
 from prefect_azure_batch.errors import BadInput
-from prefect_azure_batch.model.tasks import BlobPlace, InputFile, is_gzip
+from prefect_azure_batch.model.left_out import LeftOut, left_out_in_words
+from prefect_azure_batch.model.names import why_too_long
+from prefect_azure_batch.model.output_record import RECORD_NAME, recorded_outputs
+from prefect_azure_batch.model.tasks import BlobPlace, InputFile, Inputs, is_gzip
 from prefect_azure_batch.model.workload import Workload
 from prefect_azure_batch.service.clients import Services
+from prefect_azure_batch.service.parallel import in_parallel
 from prefect_azure_batch.service.refusals import error_code
 from prefect_azure_batch.service.step import step
-from prefect_azure_batch.settings import Selection
+from prefect_azure_batch.staging.earlier_results import EarlierResults
 from prefect_azure_batch.staging.local_inputs import (
-    BLOB_SCHEME,
     HEAD_BYTES,
+    Search,
     find_inputs,
     is_selected,
     path_below,
@@ -29,8 +34,8 @@ def gather_inputs(
     services: Services,
     workload: Workload[Any],
     patterns: Sequence[str],
-    selection: Selection,
-) -> list[InputFile]:
+    search: Search,
+) -> Inputs:
     """Find the inputs on this machine and in Blob Storage, and ask the workload about them.
 
     Every file of this machine is looked into, and the blobs that the workload names.
@@ -39,82 +44,128 @@ def gather_inputs(
         services: the clients.
         workload: says which inputs it can work on.
         patterns: files, folders, globs, and `az://container/prefix`.
-        selection: which files of folders and globs, and which blobs, are worked on.
+        search: how.
 
     Raises:
-        BadInput: a pattern stands for nothing, or an input is not readable, or is refused.
+        BadInput: a pattern stands for nothing, or an input that is named is refused, or two
+            inputs have one name.
     """
-
-    def list_blobs(prefix: BlobPlace, selection: Selection) -> list[InputFile]:
-        """Find the blobs of a prefix."""
-        return _examined(services, workload, prefix, _listed(services, prefix, selection))
-
-    return find_inputs(workload, patterns, selection, list_blobs)
+    inputs = find_inputs(workload, patterns, search, partial(_find_blobs, services, workload))
+    if inputs.left_out:
+        get_run_logger().warning("left out %s", left_out_in_words(inputs.left_out))
+    return inputs
 
 
-def _listed(services: Services, prefix: BlobPlace, selection: Selection) -> list[InputFile]:
+def _find_blobs(
+    services: Services, workload: Workload[Any], prefix: BlobPlace, search: Search
+) -> Inputs:
+    """Find the blobs of a prefix, each with its name, and what of them is left out."""
+    listing = _listed(services, prefix)
+    reasons = _results_among(services, prefix, listing)
+    sources: list[InputFile] = []
+    left_out: list[LeftOut] = []
+    for blob in _chosen(prefix, listing, search):
+        place = BlobPlace(prefix.container, str(blob.name))
+        name = search.root.name_of_blob(place, path_below(prefix.name, place.name))
+        reason = reasons.get(place.url) or why_too_long(name)
+        if not reason and str(blob.blob_tier) == "Archive":
+            reason = "is in the archive tier: rehydrate it first"
+        if reason:
+            left_out.append(LeftOut(place.url, reason))
+        else:
+            size, version = int(blob.size or 0), str(blob.etag)
+            sources.append(InputFile(name, size, blob=place, version=version, given=place.url))
+    found = _examined(services, workload, prefix, sources)
+    everything = Inputs(found.files, [*left_out, *found.left_out])
+    _check_not_empty(workload, prefix, everything)
+    return everything
+
+
+def _check_not_empty(workload: Workload[Any], prefix: BlobPlace, found: Inputs) -> None:
+    for item in found.left_out:
+        if item.source == prefix.url:
+            raise BadInput(f"input {item.source!r} {item.reason}")
+    if found.files:
+        return
+    if found.left_out:
+        raise BadInput(
+            f"input {prefix.url!r}: no {workload.input_kind} in container {prefix.container!r} "
+            f"begins with {prefix.name!r}; left out, {left_out_in_words(found.left_out)}"
+        )
+    raise BadInput(
+        f"input {prefix.url!r}: no blob of container {prefix.container!r} begins with "
+        f"{prefix.name!r} and is left by selection.include and selection.exclude"
+    )
+
+
+def _listed(services: Services, prefix: BlobPlace) -> list[BlobProperties]:
     container = services.blobs.get_container_client(prefix.container)
-    url = f"{BLOB_SCHEME}{prefix.container}/{prefix.name}"
     try:
         # Their metadata mark folders, where the account has real ones.
-        listing = list(container.list_blobs(prefix.name or None, include=["metadata"]))
+        return list(container.list_blobs(prefix.name or None, include=["metadata"]))
     except ResourceNotFoundError as error:
         if error_code(error) != "ContainerNotFound":
             raise
-        raise BadInput(f"input {url!r}: no container {prefix.container!r}") from error
-    found = list(_chosen(prefix, listing, selection))
-    if not found:
-        raise BadInput(
-            f"input {url!r}: no blob of container {prefix.container!r} begins with "
-            f"{prefix.name!r} and is left by selection.include and selection.exclude"
-        )
-    return found
+        raise BadInput(f"input {prefix.url!r}: no container {prefix.container!r}") from error
 
 
 def _chosen(
-    prefix: BlobPlace, listing: Sequence[BlobProperties], selection: Selection
-) -> Iterator[InputFile]:
+    prefix: BlobPlace, listing: Sequence[BlobProperties], search: Search
+) -> Iterator[BlobProperties]:
     for blob in listing:
         name = str(blob.name)
-        path = path_below(prefix.name, name)
         is_folder = name.endswith("/") or (blob.metadata or {}).get("hdi_isfolder") == "true"
-        if is_folder or not (name == prefix.name or is_selected(selection, path)):
-            continue
-        place = BlobPlace(prefix.container, name)
-        if str(blob.blob_tier) == "Archive":
-            raise BadInput(f"input {_url(place)!r} is in the archive tier: rehydrate it first")
-        yield InputFile(path, int(blob.size or 0), blob=place, version=str(blob.etag))
+        is_record = name.rpartition("/")[2] == RECORD_NAME
+        path = path_below(prefix.name, name)
+        is_meant = name == prefix.name or is_selected(search.selection, path)
+        if is_meant and not is_folder and not is_record:
+            yield blob
+
+
+def _results_among(
+    services: Services, prefix: BlobPlace, listing: Sequence[BlobProperties]
+) -> dict[str, str]:
+    """Return which blobs are copies of what runs wrote, and why that is known."""
+    container = services.blobs.get_container_client(prefix.container)
+    paths = [BlobPlace(prefix.container, str(blob.name)).url for blob in listing]
+    records = {path for path in paths if path.rpartition("/")[2] == RECORD_NAME}
+
+    def read_record(folder: str) -> frozenset[str] | None:
+        """Read a record that was copied along with the outputs."""
+        path = f"{folder}/{RECORD_NAME}"
+        if path not in records:
+            return None
+        name = path.removeprefix(BlobPlace(prefix.container, "").url)
+        return recorded_outputs(container.download_blob(name).readall())
+
+    is_folder = all(path.startswith(f"{prefix.url}/") for path in paths)
+    folder = prefix.url if is_folder else prefix.url.rpartition("/")[0]
+    return EarlierResults(read_record).why_not([p for p in paths if p not in records], folder)
 
 
 def _examined(
     services: Services, workload: Workload[Any], prefix: BlobPlace, found: list[InputFile]
-) -> list[InputFile]:
+) -> Inputs:
     """Return blobs with what their beginnings tell, of those that are looked into."""
-    chosen = {source.blob for source in workload.blobs_to_examine(found)}
-    examined = [
-        _look(services, workload, source) if source.blob in chosen else source for source in found
-    ]
+    chosen = [source for source in workload.blobs_to_examine(found) if source.size]
+    reasons: dict[BlobPlace | None, str] = {}
+    compressed: set[BlobPlace | None] = set()
+    for turn in in_parallel(partial(_look, services), chosen):
+        services.check()
+        for place, head in turn:
+            if reason := workload.refusal(head):
+                reasons[place] = reason
+            elif is_gzip(head):
+                compressed.add(place)
     if chosen:
-        get_run_logger().info(
-            "%d blobs begin with %s; %d of them were looked into",
-            len(found),
-            _url(prefix),
-            len(chosen),
-        )
-    return examined
+        get_run_logger().info("%s: looked into %d blobs", prefix.url, len(chosen))
+    return Inputs(
+        [replace(x, is_gzip=x.blob in compressed) for x in found if x.blob not in reasons],
+        [LeftOut(x.source, reasons[x.blob]) for x in found if x.blob in reasons],
+    )
 
 
-def _look(services: Services, workload: Workload[Any], source: InputFile) -> InputFile:
-    if source.blob is None or source.size == 0:
-        return source
-    blob = services.blobs.get_blob_client(source.blob.container, source.blob.name)
-    head = blob.download_blob(offset=0, length=HEAD_BYTES).readall()
-    if refusal := workload.refusal(head):
-        raise BadInput(
-            f"input {_url(source.blob)!r} {refusal}, or leave it out by selection.exclude"
-        )
-    return replace(source, is_gzip=is_gzip(head))
-
-
-def _url(place: BlobPlace) -> str:
-    return f"{BLOB_SCHEME}{place.container}/{place.name}"
+def _look(services: Services, source: InputFile) -> tuple[BlobPlace | None, bytes]:
+    place = source.blob or BlobPlace("", "")
+    blob = services.blobs.get_blob_client(place.container, place.name)
+    return source.blob, blob.download_blob(offset=0, length=HEAD_BYTES).readall()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from azure.core.exceptions import ResourceNotFoundError
 from prefect.logging import get_run_logger
 
+from prefect_azure_batch.model.output_record import LOG
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import BlobPlace, Level, PlannedTask
 from prefect_azure_batch.service.context import RunContext, WorkContext
@@ -18,7 +19,6 @@ from prefect_azure_batch.service.parallel import in_parallel
 from prefect_azure_batch.service.refusals import accepting, error_code
 
 RECIPE_BLOB = "recipe.json"
-LOGS = "logs/"
 
 
 def recipe_of(context: WorkContext) -> bytes:
@@ -129,7 +129,7 @@ def _delete_tasks(context: RunContext, is_meant: Callable[[str], bool]) -> int:
 def _delete_outputs(context: RunContext, is_meant: Callable[[str], bool]) -> int:
     """Delete outputs that are there, and no logs; return how many."""
     container = context.blobs.get_container_client(context.run.output_container)
-    there = (name for name in container.list_blob_names() if not name.startswith(LOGS))
+    there = (name for name in container.list_blob_names() if not LOG.fullmatch(name))
     meant = [name for name in there if is_meant(name)]
 
     def delete(name: str) -> None:

@@ -4,7 +4,6 @@ It is never given a SAS URL: Batch brings its input and takes its output away.
 """
 
 import hashlib
-import os
 import re
 import shlex
 import warnings
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from prefect_azure_batch.errors import ConfigurationError
-from prefect_azure_batch.model.names import distinct_names, output_name_of, safe_name
+from prefect_azure_batch.model.names import output_name_of, safe_name
 from prefect_azure_batch.model.result import Outputs, outputs_of
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import (
@@ -28,14 +27,14 @@ from prefect_azure_batch.model.tasks import (
     place_of,
 )
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.paths import local_path
 from prefect_azure_batch.settings import PoolSettings
 
 # Apart from what the program itself puts into its working directory.
 INPUT_FOLDER = "input"
 OUTPUT_FOLDER = "output"
-# What Batch uploads is named by a pattern, in which an output's own name could mean another file;
-# no output has this one.
-UPLOADED = f"{OUTPUT_FOLDER}/uploaded"
+# What Batch uploads is named by a pattern, in which an output's own name could mean another file.
+UPLOADED = "uploaded-output"
 NO_OUTPUT_EXIT_CODE = 74
 """Of a batch task whose program exited 0 and wrote no output: EX_IOERR."""
 # As they are quoted for bash: the whole command line can have 128 KiB at most.
@@ -126,7 +125,7 @@ class PythonProgram(Workload[Outputs]):
 
     @property
     def _path(self) -> Path:
-        path = Path(self.program).absolute()
+        path = Path(local_path(self.program, "program")).absolute()
         if not path.is_file():
             raise ConfigurationError(f"program {str(path)!r} is not a file: name a Python file")
         return path
@@ -151,12 +150,10 @@ class PythonProgram(Workload[Outputs]):
 
     def plan(self, run: Run, inputs: Sequence[InputFile], pool: PoolSettings) -> Sequence[Level]:  # noqa: ARG002 - one batch task for each input, however many run at once
         """Plan a batch task for each input."""
-        outputs = output_names([source.name for source in inputs], self.suffix)
-        pairs = enumerate(zip(inputs, outputs, strict=True))
-        return [[self._planned(run, number, *pair) for number, pair in pairs]]
+        return [[self._planned(run, number, source) for number, source in enumerate(inputs)]]
 
-    def _planned(self, run: Run, number: int, source: InputFile, output: str) -> PlannedTask:
-        path = f"{INPUT_FOLDER}/{source.name}"
+    def _planned(self, run: Run, number: int, source: InputFile) -> PlannedTask:
+        path, output = f"{INPUT_FOLDER}/{source.name}", output_name_of(source.name, self.suffix)
         return PlannedTask(
             id=f"task{number}",
             inputs=(source.name,),
@@ -175,14 +172,14 @@ class PythonProgram(Workload[Outputs]):
     def commands(self, planned: PlannedTask, folder: str) -> Sequence[str]:
         """Return the program's command, and a look whether it wrote its output."""
         name = planned.arguments[-1]
-        output = shlex.quote(name)
+        output, output_folder = shlex.quote(name), shlex.quote(name.rpartition("/")[0])
         reason = f"the program exited 0 without writing its output {name}"
         fails = f"printf '%s\\n' {shlex.quote(reason)} >&2; exit {NO_OUTPUT_EXIT_CODE}"
         program = f"{folder}/{shlex.quote(Path(self.program).name)}"
         return [
             # What a failed try has left would pass for the output of the next one.
             f"rm -rf -- {OUTPUT_FOLDER}",
-            f"mkdir -- {OUTPUT_FOLDER}",
+            f"mkdir -p -- {output_folder}",
             f"python3 {program} {shlex.join(planned.arguments)}",
             f"[ -f {output} ] || {{ {fails}; }}",
             # Into a folder of this name, the output would be moved without an error.
@@ -200,16 +197,3 @@ class PythonProgram(Workload[Outputs]):
         for planned in levels[0]:
             digest.update(repr(planned.arguments).encode())
         return digest.digest()
-
-
-def output_names(input_names: Sequence[str], suffix: str | None) -> list[str]:
-    """Return what the outputs of inputs are called, each distinct, letter case aside.
-
-    Args:
-        input_names: distinct as well; with one suffix for all their stems can still be equal.
-        suffix: what outputs end with; None: as their inputs do.
-    """
-    if suffix is None:
-        return [output_name_of(name) for name in input_names]
-    stems = (os.path.splitext(name)[0] for name in input_names)  # noqa: PTH122 - as elsewhere
-    return [f"{stem}_OUTPUT{suffix}" for stem in distinct_names(stems)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tarfile
 from typing import TYPE_CHECKING
 
+from word_counter.output import blob_name
 from word_counter.refusals import ExitCode, Refusal, refused
 from word_counter.texts import count_stream
 
@@ -45,11 +46,11 @@ class Bundle:
 
 
 def write_archive(archive: Path, files: Iterable[Path]) -> None:
-    """Put files into a plain tar archive, under their base names.
+    """Put files into a plain tar archive; folders of the working directory are kept.
 
     Raises:
         OSError: a file cannot be read, or the archive not written.
     """
     with tarfile.open(archive, "w") as tar:
         for path in files:
-            tar.add(path, path.name)
+            tar.add(path, blob_name(path))

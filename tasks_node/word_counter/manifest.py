@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from word_counter.output import Targets, default_output
+from word_counter.output import Targets, blob_name, default_output
 from word_counter.refusals import ExitCode, Refusal, refused
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def read_manifest(path: str, others: Sequence[Path] = ()) -> list[Entry]:
             except (ValueError, TypeError, KeyError) as error:
                 reason = f"manifest {path!r}, line {number}: no input in it"
                 raise Refusal(ExitCode.INPUT, reason) from error
-    names = Counter(file.name for entry in entries for file in entry.targets.files)
-    names.update(file.name for file in others)
+    names = Counter(blob_name(file) for entry in entries for file in entry.targets.files)
+    names.update(blob_name(file) for file in others)
     if twice := [name for name, count in names.items() if count > 1]:
         raise Refusal(ExitCode.INPUT, f"manifest {path!r}: {twice[0]!r} is written twice")
     return entries

@@ -37,6 +37,12 @@ def default_output(file_path: str) -> Path:
     return Path(f"{stem}_OUTPUT{extension}")
 
 
+def blob_name(path: Path) -> str:
+    """Return what a file is called where it goes: its folders in the working directory are kept."""
+    is_below = not path.is_absolute() and ".." not in path.parts
+    return path.as_posix() if is_below else path.name
+
+
 def range_output(bounds: tuple[int, int | None]) -> Path:
     """Return where the output of a range goes if it is not named."""
     first, last = bounds
@@ -49,6 +55,8 @@ def write(vocabulary: Vocabulary, definition: Definition, num_words: int, target
     Raises:
         Refusal: a file cannot be written.
     """
+    with refused(ExitCode.OUTPUT, f"output {str(targets.output)!r}"):
+        targets.output.parent.mkdir(parents=True, exist_ok=True)
     if targets.counts:
         from word_counter.counts_file import write_counts
         from word_counter.vocabulary import MostFrequent
@@ -64,7 +72,7 @@ def write(vocabulary: Vocabulary, definition: Definition, num_words: int, target
 
 
 def upload_files(container: Location | None, paths: Iterable[Path]) -> None:
-    """Upload files under their base names, if there is a container.
+    """Upload files, if there is a container; folders of the working directory are kept.
 
     Raises:
         Refusal: an upload failed.
@@ -73,7 +81,7 @@ def upload_files(container: Location | None, paths: Iterable[Path]) -> None:
         from word_counter.upload import upload
 
         for path in paths:
-            upload(container, path.name, path)
+            upload(container, blob_name(path), path)
 
 
 def render(top: Iterable[tuple[bytes, int]]) -> bytes:

@@ -18,6 +18,7 @@ from prefect_azure_batch.errors import BadInput
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import CleanUpPolicy, Policy, PoolSettings, Selection
 from prefect_azure_batch.staging.blob_inputs import gather_inputs
+from prefect_azure_batch.staging.local_inputs import Search
 from tests.support.contexts import WORD_COUNT
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
@@ -58,8 +59,8 @@ def test_text_in_blob_storage(texts: str, services: Services) -> None:
 
     assert result.total == [("two", 3)]
     assert result.words == {
-        "2019_a.txt": [("one", 2)],
-        "2020_a.txt": [("three", 2)],
+        "2019/a.txt": [("one", 2)],
+        "2020/a.txt": [("three", 2)],
         "b.txt": [("four", 2)],
     }
     assert contents_and_removal(services, "-input") == ["bundles/bundle0.jsonl"]
@@ -92,7 +93,7 @@ def test_blobs_that_cannot_be_counted(
     url = f"az://{texts}{path}"
 
     with pytest.raises(BadInput, match=message) as raised:
-        gather_inputs(services, WORD_COUNT, [url], Selection(exclude=exclude))
+        gather_inputs(services, WORD_COUNT, [url], Search(Selection(exclude=exclude)))
 
     assert texts in str(raised.value)
 
@@ -102,7 +103,7 @@ def test_blob_named_outright(texts: str, services: Services) -> None:
     selection = Selection(exclude=("*.txt",))
     url = f"az://{texts}/books/2019/a.txt"
 
-    (found,) = gather_inputs(services, WORD_COUNT, [url], selection)
+    (found,) = gather_inputs(services, WORD_COUNT, [url], Search(selection))
 
     assert (found.name, found.size) == ("a.txt", len(TEXTS["books/2019/a.txt"]))
 
@@ -113,7 +114,7 @@ def test_archived_blob(texts: str, services: Services) -> None:
     blob.set_standard_blob_tier("Archive")
 
     with pytest.raises(BadInput, match=r"books/b\.txt.*archive tier"):
-        gather_inputs(services, WORD_COUNT, [f"az://{texts}/books/b"], Selection())
+        gather_inputs(services, WORD_COUNT, [f"az://{texts}/books/b"], Search())
 
 
 def test_large_blobs_are_looked_into(texts: str, services: Services) -> None:
@@ -124,7 +125,7 @@ def test_large_blobs_are_looked_into(texts: str, services: Services) -> None:
     services.blobs.get_blob_client(texts, "many/03").upload_blob(large, overwrite=True)
     workload = WordCount(settings=CountSettings(split_bytes=1024**2))
 
-    found = gather_inputs(services, workload, [f"az://{texts}/many/"], Selection())
+    found = gather_inputs(services, workload, [f"az://{texts}/many/"], Search())
 
     assert [source.name for source in found if source.is_gzip] == ["03"]
 

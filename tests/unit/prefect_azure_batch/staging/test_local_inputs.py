@@ -11,7 +11,7 @@ from flows.word_count.workload import WordCount
 from prefect_azure_batch.errors import BadInput
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile
 from prefect_azure_batch.settings import Selection
-from prefect_azure_batch.staging.local_inputs import blob_prefix, find_inputs, path_below
+from prefect_azure_batch.staging.local_inputs import Search, blob_prefix, find_inputs, path_below
 from prefect_azure_batch.workloads.python_program import PythonProgram
 
 # Takes texts only.
@@ -46,7 +46,7 @@ def names(*patterns: str) -> list[str]:
         ("*.txt", ["a.txt", "b.txt", "c[1].txt"]),
         ("c[1].txt", ["c[1].txt"]),
         (".hidden.txt", [".hidden.txt"]),
-        ("**/a.txt", ["a.txt", "a-2.txt"]),
+        ("**/a.txt", ["a.txt", "deep/deeper/a.txt"]),
     ],
 )
 def test_pattern(pattern: str, found: list[str]) -> None:
@@ -82,14 +82,14 @@ def test_no_text(pattern: str) -> None:
     [
         (["."], Selection(include=("a*", "b*")), ["a.txt", "b.txt"]),
         (["."], Selection(exclude=("a*",)), ["b.txt", "c[1].txt"]),
-        (["**/*.txt"], Selection(include=("deep/*",)), ["a.txt"]),
+        (["**/*.txt"], Selection(include=("deep/*",)), ["deep/deeper/a.txt"]),
         (["**/*.txt"], Selection(include=("a.txt",), exclude=("deep/*",)), ["a.txt"]),
         (["a.txt"], Selection(exclude=("*",)), ["a.txt"]),
     ],
 )
 def test_selection(patterns: list[str], selection: Selection, found: list[str]) -> None:
     """Folders and globs are sifted by name or path; a file that is named outright is counted."""
-    assert [source.name for source in find_inputs(WORD_COUNT, patterns, selection)] == found
+    assert [source.name for source in find_inputs(WORD_COUNT, patterns, Search(selection))] == found
 
 
 @pytest.mark.usefixtures("folder")
@@ -97,7 +97,7 @@ def test_selection(patterns: list[str], selection: Selection, found: list[str]) 
 def test_selection_that_leaves_nothing(pattern: str) -> None:
     """If no file is left, the error names the settings that left none."""
     with pytest.raises(BadInput, match=r"selection\.include"):
-        find_inputs(WORD_COUNT, [pattern], Selection(exclude=("*",)))
+        find_inputs(WORD_COUNT, [pattern], Search(Selection(exclude=("*",))))
 
 
 def test_compressed_text_is_text(tmp_path: Path) -> None:
