@@ -132,17 +132,18 @@ def is_visible(name: str, pattern: str) -> bool:
 def _trail_to(folder: str) -> Trail | None:
     """Return the trail of a folder from the root; None if it is not there."""
     path, numbers = os.path.realpath(folder or "."), list[tuple[int, int]]()
+    trail: Trail | None = None
     while True:
         try:
             status = os.stat(path)  # noqa: PTH116 - as above
         except OSError:
-            return None
+            # One above it may be nobody's business.
+            break
         numbers.append((status.st_dev, status.st_ino))
         parent = os.path.dirname(path)  # noqa: PTH120 - as above
         if parent == path:
             break
         path = parent
-    trail: Trail | None = None
     for number in reversed(numbers):
         trail = Trail(number, trail)
     return trail

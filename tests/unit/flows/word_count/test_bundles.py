@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -28,28 +29,30 @@ INPUTS = ("a.txt", "b.txt")
 
 
 @pytest.fixture
-def sources(tmp_path: Path) -> list[InputFile]:
+def sources(tmp_path: Path) -> Sequence[InputFile]:
     """Files with awkward names."""
     for name in NAMES:
         (tmp_path / name).write_text(f"{name} twice twice")
     return find_inputs(WordCount(), [str(tmp_path / name) for name in NAMES])
 
 
-def test_node_program_reads_bundles(sources: list[InputFile], tmp_path: Path) -> None:
+def test_node_program_reads_bundles(sources: Sequence[InputFile], tmp_path: Path) -> None:
     """The node program finds every input of manifest and archive."""
     place = BlobPlace("inputs", "bundle0.tar")
     with archives.opened(Upload(place, tuple(sources), 0)) as file:
         (tmp_path / "bundle0.tar").write_bytes(file.read())
-    (tmp_path / "bundle0.jsonl").write_bytes(manifest(NAMES))
+    names = [source.name for source in sources]
+    (planned,) = plan_batch_tasks(RUN, sources, 1, CountSettings(files_per_batch_task=4))
+    (tmp_path / "bundle0.jsonl").write_bytes(manifest(planned))
     arguments = ["--manifest", "bundle0.jsonl", "--bundle", "bundle0.tar", "--numwords", "1"]
 
     done = run_program(tmp_path, *arguments)
 
     assert done.returncode == 0, done.stderr
-    assert [(tmp_path / output_name_of(name)).is_file() for name in NAMES] == [True] * 4
+    assert [(tmp_path / output_name_of(name)).is_file() for name in names] == [True] * 4
 
 
-def test_bundled_inputs_are_not_uploaded_alone(sources: list[InputFile]) -> None:
+def test_bundled_inputs_are_not_uploaded_alone(sources: Sequence[InputFile]) -> None:
     """Each input goes up once: in its archive, or alone; the node program is first."""
     settings = CountSettings(files_per_batch_task=3)
     level = plan_batch_tasks(RUN, sources, 1, settings)

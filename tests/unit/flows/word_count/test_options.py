@@ -119,16 +119,16 @@ def printed(result: Result, num_inputs: int) -> list[str]:
 
 def test_table_of_words() -> None:
     """The total comes first, then the first inputs; names are not markup."""
-    result = Result({"[b].txt": [("the", 2)], "c.txt": [("a", 1)]}, [("the", 2)])
+    result = Result({"[b].txt": [("the", 2)], "c.txt": [("a", 1)]}, [("the", 2)], sources={"[b].txt": "in/[b].txt"})
 
-    assert printed(result, 1) == ["(all inputs) the 2", r"\[b].txt the 2"]
+    assert printed(result, 1) == ["(all inputs) the 2 ", r"\[b].txt the 2 in/\[b].txt"]
 
 
 def test_table_of_outputs() -> None:
     """A program of the user's own has outputs instead."""
     rows = {name: OutputRow(f"/in/{name}", name, f"/out/{name}_OUTPUT", 5) for name in ("a", "b")}
 
-    assert printed(Result({}, outputs=rows), 1) == ["a a_OUTPUT 5 /out"]
+    assert printed(Result({}, outputs=rows), 1) == ["a a_OUTPUT 5 /out /in/a"]
 
 
 def test_groups_of_the_help_are_in_order(capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,8 +62,8 @@ def test_uploaded_input_is_read_from_the_input_container(run: Run) -> None:
     planned = plan_batch_tasks(run, [A_FILE, InputFile("b.txt", 1, blob=blob)], 3, CountSettings())
 
     assert [item.files for item in planned] == [
-        (NodeFile(BlobPlace(run.input_container, "a.txt"), "a.txt"),),
-        (NodeFile(blob, "b.txt"),),
+        (NodeFile(BlobPlace(run.input_container, "a.txt"), "input/a.txt"),),
+        (NodeFile(blob, "input/b.txt"),),
     ]
 
 
@@ -104,8 +104,8 @@ def test_bundle_of_blobs(run: Run) -> None:
     (planned,) = plan_batch_tasks(run, blobs(2), 5, CountSettings(files_per_batch_task=2))
 
     assert planned.files[1:] == (
-        NodeFile(BlobPlace("texts", "in/0.txt"), "0.txt"),
-        NodeFile(BlobPlace("texts", "in/1.txt"), "1.txt"),
+        NodeFile(BlobPlace("texts", "in/0.txt"), "bundle0.inputs/0/0.txt"),
+        NodeFile(BlobPlace("texts", "in/1.txt"), "bundle0.inputs/1/1.txt"),
     )
     assert planned.results == planned.outputs == ("0_OUTPUT.txt", "1_OUTPUT.txt")
     assert planned.unpacks_to == ()

@@ -84,7 +84,7 @@ def test_report_has_the_evidence(tmp_path: Path) -> None:
 
     assert "1 batch task(s) failed" in report
     assert "## 1 x exit code 3, FailureExitCode" in report
-    assert "| '0.txt' | topNtask0 | node-1 | 4 (1 retries, 2 requeues) | 1.2 s |" in report
+    assert "| '0.txt' | topNtask0 | node-1 | 4 (1 retries, 2 requeues) | 1.2 s | '0.txt' |" in report
     assert "````text\nfirst\n```\nlast | line\n````" in report
 
 
@@ -104,15 +104,16 @@ def test_files_beside_the_outputs(tmp_path: Path) -> None:
     """The report is a file, and every failed input is a row of another."""
     bundle = Failure(("a.txt", "=b.txt"), replace(ENDING, batch_task_id="bundle0", exit_code=None))
 
-    write_failures(RUN, [failure(1), bundle], tmp_path)
+    write_failures(RUN, [failure(1), bundle], tmp_path, {"a.txt": "az://in/a.txt"})
 
     assert "2 batch task(s) failed" in (tmp_path / "failures.md").read_text()
     with (tmp_path / "failures.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["input"], row["batch_task"], row["exit_code"]) for row in rows] == [
-        ("a.txt", "bundle0", ""),
-        ("=b.txt", "bundle0", ""),
-        ("1.txt", "topNtask1", "3"),
+    columns = ("input", "batch_task", "exit_code", "source")
+    assert [tuple(row[column] for column in columns) for row in rows] == [
+        ("a.txt", "bundle0", "", "az://in/a.txt"),
+        ("=b.txt", "bundle0", "", "=b.txt"),
+        ("1.txt", "topNtask1", "3", "1.txt"),
     ]
 
 

@@ -16,12 +16,20 @@ from prefect_azure_batch.collecting.summary import (
     write_csv,
     write_json,
 )
+from prefect_azure_batch.model.left_out import LeftOut
 from prefect_azure_batch.model.result import OutputRow, Outputs
 
 WORDS: dict[str, WordCounts] = {'a".txt': [("the", 8), ("čas", 1)], "empty.txt": []}
+SOURCES = {name: f"in/{name}" for name in WORDS}
 TOTAL: WordCounts = [("the", 8), ("čas", 1)]
 OUTPUTS = Outputs((OutputRow('/in/a".txt', 'a".txt', "/out/a_OUTPUT.txt", 12),))
-SUMMARY = Summary("run-1", Result(WORDS, TOTAL), {"upload": 1.5, "counting": 2.25}, None)
+SUMMARY = Summary(
+    "run-1",
+    Result(WORDS, TOTAL, sources=SOURCES),
+    {"upload": 1.5, "counting": 2.25},
+    None,
+    [LeftOut("in/b.png", "is binary")],
+)
 
 
 def written(write: Callable[[Summary, TextIO], None], summary: Summary) -> str:
@@ -38,8 +46,12 @@ def test_json() -> None:
         "elapsed_s": 3.75,
         "phases_s": {"upload": 1.5, "counting": 2.25},
         "nodes": None,
+        "left_out": [{"source": "in/b.png", "reason": "is binary"}],
         "total": [["the", 8], ["čas", 1]],
-        "inputs": {'a".txt': [["the", 8], ["čas", 1]], "empty.txt": []},
+        "inputs": {
+            'a".txt': {"source": 'in/a".txt', "words": [["the", 8], ["čas", 1]]},
+            "empty.txt": {"source": "in/empty.txt", "words": []},
+        },
     }
 
 
@@ -48,18 +60,23 @@ def test_json_of_many_inputs_has_a_line_each() -> None:
     words: dict[str, WordCounts] = {f"{number}.txt": [("x", 1)] for number in range(10_000)}
     text = written(write_json, Summary("r", Result(words), {}, node_use(2, 1800, 0.5)))
 
-    assert text.count("\n") == 10_000 + 9
+    assert text.count("\n") == 10_000 + 10
     assert json.loads(text)["nodes"] == {"num_nodes": 2, "node_seconds": 3600, "cost": 0.5}
+
+
+def test_page_names_what_was_left_out() -> None:
+    """The summary counts and names them, each with its reason."""
+    assert "## Left out\n\n1: 'in/b.png' is binary\n" in as_markdown(SUMMARY)
 
 
 def test_csv() -> None:
     """The CSV file has a row per input and word; those of the total have no input."""
     assert list(csv.reader(written(write_csv, SUMMARY).splitlines())) == [
-        ["run_id", "input", "word", "count"],
-        ["run-1", "", "the", "8"],
-        ["run-1", "", "čas", "1"],
-        ["run-1", 'a".txt', "the", "8"],
-        ["run-1", 'a".txt', "čas", "1"],
+        ["run_id", "input", "word", "count", "source"],
+        ["run-1", "", "the", "8", ""],
+        ["run-1", "", "čas", "1", ""],
+        ["run-1", 'a".txt', "the", "8", 'in/a".txt'],
+        ["run-1", 'a".txt', "čas", "1", 'in/a".txt'],
     ]
 
 
@@ -86,7 +103,7 @@ def test_long_lists_for_the_page_are_bounded() -> None:
 def test_input_without_words_has_a_row() -> None:
     """An empty input is shown as such."""
     assert page_rows(Result({"empty.txt": []})) == [
-        {"input": "empty.txt", "word": "(no words)", "count": 0, "bar": ""}
+        {"input": "empty.txt", "word": "(no words)", "count": 0, "bar": "", "source": ""}
     ]
 
 
@@ -111,20 +128,20 @@ def test_cost_without_a_price() -> None:
 def test_outputs_of_another_program() -> None:
     """There are no words then: files and page list the outputs, their bytes, and where they are."""
     summary = Summary("run-1", OUTPUTS, {}, None)
-    row = {"output": "a_OUTPUT.txt", "bytes": 12, "folder": "/out"}
+    row = {"output": "a_OUTPUT.txt", "bytes": 12, "folder": "/out", "source": '/in/a".txt'}
 
     text = json.loads(written(write_json, summary))
     assert text["outputs"] == {'a".txt': row}
     assert "total" not in text
     assert page_rows(OUTPUTS) == [{"input": 'a".txt', **row}]
     assert list(csv.reader(written(write_csv, summary).splitlines())) == [
-        ["run_id", "input", "output", "bytes", "folder"],
-        ["run-1", 'a".txt', "a_OUTPUT.txt", "12", "/out"],
+        ["run_id", "input", "output", "bytes", "folder", "source"],
+        ["run-1", 'a".txt', "a_OUTPUT.txt", "12", "/out", '/in/a".txt'],
     ]
     markdown = as_markdown(summary)
     assert "# Outputs of 1 input(s)\n" in markdown
-    assert "| Input | Output | Bytes | Folder |" in markdown
-    assert '| a".txt | a\\_OUTPUT.txt | 12 | /out |' in markdown
+    assert "| Input | Output | Bytes | Folder | Source |" in markdown
+    assert '| a".txt | a\\_OUTPUT.txt | 12 | /out | /in/a".txt |' in markdown
 
 
 def test_many_outputs_are_bounded() -> None:

@@ -10,10 +10,11 @@ def test_table_of_outputs() -> None:
 
     columns = result_table(Outputs(tuple(rows)), 2).columns
 
-    assert [column.header for column in columns] == ["Input", "Output", "Bytes", "Folder"]
+    assert [column.header for column in columns] == ["Input", "Output", "Bytes", "Folder", "Source"]
     assert [[*column.cells] for column in columns] == [
         [r"\[a]", "b"],
         [r"\[a]_OUTPUT", "b_OUTPUT"],
         ["5", "5"],
         ["/out", "/out"],
+        [r"/in/\[a]", "/in/b"],
     ]

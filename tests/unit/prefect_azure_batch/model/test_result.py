@@ -10,7 +10,7 @@ ROWS = (
     OutputRow("az://texts/b.txt", "b.txt", "/out/b_OUTPUT.txt", 0),
 )
 OUTPUTS = Outputs(ROWS)
-CELLS = {"output": "a_OUTPUT.txt", "bytes": 12, "folder": "/out"}
+CELLS = {"output": "a_OUTPUT.txt", "bytes": 12, "folder": "/out", "source": "/in/a.txt"}
 
 
 def test_outputs_are_a_sequence_of_rows() -> None:
@@ -24,15 +24,15 @@ def test_rows_of_a_page_are_of_the_first_inputs() -> None:
     """A page shows as many inputs as it is asked for."""
     assert list(OUTPUTS.page_rows(1)) == [{"input": "a.txt", **CELLS}]
     assert len(list(OUTPUTS.page_rows(5))) == 2
-    assert OUTPUTS.page_columns() == ("Input", "Output", "Bytes", "Folder")
+    assert OUTPUTS.page_columns() == ("Input", "Output", "Bytes", "Folder", "Source")
 
 
 def test_rows_of_the_csv_file() -> None:
     """The file has all inputs, and a column for each cell."""
-    assert OUTPUTS.csv_columns() == ("input", "output", "bytes", "folder")
+    assert OUTPUTS.csv_columns() == ("input", "output", "bytes", "folder", "source")
     assert list(OUTPUTS.csv_rows()) == [
-        ("a.txt", "a_OUTPUT.txt", 12, "/out"),
-        ("b.txt", "b_OUTPUT.txt", 0, "/out"),
+        ("a.txt", "a_OUTPUT.txt", 12, "/out", "/in/a.txt"),
+        ("b.txt", "b_OUTPUT.txt", 0, "/out", "az://texts/b.txt"),
     ]
 
 

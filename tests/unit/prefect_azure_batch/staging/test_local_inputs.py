@@ -9,7 +9,7 @@ import pytest
 
 from flows.word_count.workload import WordCount
 from prefect_azure_batch.errors import BadInput
-from prefect_azure_batch.model.tasks import BlobPlace, InputFile
+from prefect_azure_batch.model.tasks import BlobPlace, InputFile, Inputs
 from prefect_azure_batch.settings import Selection
 from prefect_azure_batch.staging.local_inputs import Search, blob_prefix, find_inputs, path_below
 from prefect_azure_batch.workloads.python_program import PythonProgram
@@ -156,19 +156,16 @@ def test_path_below(prefix: str, name: str, path: str) -> None:
     assert path_below(prefix, name) == path
 
 
-def test_blobs_and_files_have_distinct_names(folder: Path) -> None:
-    """Files of this machine and blobs are named together, in the order given."""
-    blob = BlobPlace("texts", "deep/a.txt")
+def test_blob_and_file_of_one_name(folder: Path) -> None:
+    """Files of this machine and blobs are named alike, and two of one name are refused."""
+    blob = InputFile("a.txt", 4, blob=BlobPlace("texts", "deep/a.txt"))
 
-    found = find_inputs(
-        WORD_COUNT,
-        ["az://texts/deep/", str(folder / "a.txt")],
-        list_blobs=lambda prefix, _selection: [
-            InputFile(path_below(prefix.name, blob.name), 4, blob=blob)
-        ],
-    )
-
-    assert [(source.name, source.blob) for source in found] == [("a.txt", blob), ("a-2.txt", None)]
+    with pytest.raises(BadInput, match="az://texts/deep/a.txt"):
+        find_inputs(
+            WORD_COUNT,
+            ["az://texts/deep/", str(folder / "a.txt")],
+            list_blobs=lambda _prefix, _search: Inputs([blob]),
+        )
 
 
 def test_reserved_names_are_avoided(folder: Path) -> None:

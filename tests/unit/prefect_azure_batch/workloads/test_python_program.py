@@ -22,7 +22,7 @@ from prefect_azure_batch.model.tasks import (
 )
 from prefect_azure_batch.service.specs import shell_command
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
-from prefect_azure_batch.workloads.python_program import PythonProgram, output_names
+from prefect_azure_batch.workloads.python_program import PythonProgram
 
 RUN = new_run(UUID(int=0xABC), 1, JobSettings(), CleanUpPolicy())
 AWKWARD = ["", "a b", "it's", '"', "$HOME", "$(touch x)", "`touch x`", "a\nb\n", "-n", "\\", "*"]
@@ -62,7 +62,7 @@ def test_one_batch_task_for_each_input() -> None:
     assert first.files == (NodeFile(BlobPlace(RUN.input_container, "-a.txt"), "input/-a.txt"),)
     assert second.files == (NodeFile(blob, "input/b.txt"),)
     assert (second.outputs, second.results) == (("b_OUTPUT.txt",), ("b_OUTPUT.txt",))
-    assert second.uploads == (NodeOutput("output/uploaded", "b_OUTPUT.txt"),)
+    assert second.uploads == (NodeOutput("uploaded-output", "b_OUTPUT.txt"),)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,8 @@ def test_one_batch_task_for_each_input() -> None:
     [
         (["a.txt", "a.csv"], None, ["a_OUTPUT.txt", "a_OUTPUT.csv"]),
         (["a.txt", "b"], ".json", ["a_OUTPUT.json", "b_OUTPUT.json"]),
-        (["a.txt", "A.csv", "a-2.txt"], ".x", ["a_OUTPUT.x", "A-2_OUTPUT.x", "a-2-2_OUTPUT.x"]),
+        (["y/a.txt", "x.y/b"], None, ["y/a_OUTPUT.txt", "x.y/b_OUTPUT"]),
+        (["y/a.txt", "x.y/b"], ".json", ["y/a_OUTPUT.json", "x.y/b_OUTPUT.json"]),
         (["a.tar.gz"], ".tar.zst", ["a.tar_OUTPUT.tar.zst"]),
         ([".txt"], ".json", [".txt_OUTPUT.json"]),
         (["..txt"], ".json", ["..txt_OUTPUT.json"]),
@@ -79,8 +80,12 @@ def test_one_batch_task_for_each_input() -> None:
 def test_outputs_are_called_after_inputs(
     names: list[str], suffix: str | None, outputs: list[str]
 ) -> None:
-    """A suffix takes the place of the extension, and equal stems get numbers."""
-    assert output_names(names, suffix) == outputs
+    """A suffix takes the place of the extension; folders stay."""
+    inputs = [InputFile(name, 1, f"/x/{name}") for name in names]
+
+    level = planned_tasks(PythonProgram("p.py", (), suffix), inputs)
+
+    assert [name for planned in level for name in planned.results] == outputs
 
 
 def test_arguments_are_verbatim(tmp_path: Path) -> None:
@@ -90,9 +95,10 @@ def test_arguments_are_verbatim(tmp_path: Path) -> None:
     done = executed(tmp_path, source, *AWKWARD, "input/it's.txt", "output/it's_OUTPUT.txt")
 
     assert done.returncode == 0, done.stderr
-    given = json.loads((tmp_path / "output" / "uploaded").read_text())
+    given = json.loads((tmp_path / "uploaded-output").read_text())
     assert given == [*AWKWARD, "input/it's.txt", "output/it's_OUTPUT.txt"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["output", "program.py"]
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == ["output", "program.py", "uploaded-output"]
 
 
 def test_exit_code_is_the_program_s(tmp_path: Path) -> None:
@@ -121,7 +127,7 @@ def test_nothing_is_in_the_way_of_an_output(tmp_path: Path) -> None:
     done = executed(tmp_path, source, "i", "output/o")
 
     assert done.returncode == 0
-    assert (tmp_path / "output" / "uploaded").read_text() == "good"
+    assert (tmp_path / "uploaded-output").read_text() == "good"
 
 
 def test_output_may_be_empty(tmp_path: Path) -> None:
@@ -129,7 +135,7 @@ def test_output_may_be_empty(tmp_path: Path) -> None:
     done = executed(tmp_path, "open('output/o', 'w')", "i", "output/o")
 
     assert done.returncode == 0
-    assert (tmp_path / "output" / "uploaded").read_bytes() == b""
+    assert (tmp_path / "uploaded-output").read_bytes() == b""
 
 
 def test_program_is_uploaded_under_its_own_name(tmp_path: Path) -> None:
