@@ -149,7 +149,9 @@ class _LocalFinder:
         if os.path.lexists(pattern):
             return Inputs([self._named(pattern)])
         if not MAGIC.search(pattern):
-            raise BadInput(f"input {shown(pattern)!r} matches no file (looked in {str(Path.cwd())!r})")
+            raise BadInput(
+                f"input {shown(pattern)!r} matches no file (looked in {str(Path.cwd())!r})"
+            )
         return self._of_glob(pattern)
 
     def _in_folder(self, folder: str) -> Inputs:

@@ -80,9 +80,9 @@ def test_script(
     texts = [Path(path).read_text() for _, _, path, _ in rows]
     out = tmp_path / "out"
     assert rows == [
-        [str(tmp_path / "b.txt"), "b.txt", str(out / "b_OUTPUT.json"), len(texts[0])],
+        ["b.txt", "b.txt", str(out / "b_OUTPUT.json"), len(texts[0])],
         ["az://theirs/c.txt", "c.txt", str(out / "c_OUTPUT.json"), len(texts[1])],
-        [str(tmp_path / "more/a.txt"), "a.txt", str(out / "a_OUTPUT.json"), len(texts[2])],
+        ["more/a.txt", "a.txt", str(out / "a_OUTPUT.json"), len(texts[2])],
     ]
     assert [json.loads(text)["matching"] for text in texts] == [
         {"^t w|two": number} for number in (0, 2, 1)

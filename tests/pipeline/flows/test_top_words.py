@@ -49,6 +49,7 @@ def test_outputs_and_logs_are_downloaded(tmp_path: Path) -> None:
         name.replace(".txt", "_OUTPUT.txt"),
         "results.json",
         "results.csv",
+        ".written-by-runs",
         "logs/topNtask0/stdout.txt",
         "logs/topNtask0/stderr.txt",
     }
@@ -75,11 +76,11 @@ def test_names_are_data(tmp_path: Path) -> None:
     for name in names:
         (folder / name).write_text("same same word", "utf-8")
 
-    words = top_words([str(folder / name) for name in names], 1, job=QUICK).words
+    words = top_words([str(folder / name) for name in names], 1, job=QUICK, root=str(folder)).words
 
     assert list(words.values()) == [[("same", 2)]] * len(names)
-    assert "a b-2.txt" in words
-    assert "a_b.txt" in words
+    assert "again/a b.txt" in words
+    assert "a%0Ab.txt" in words
 
 
 def test_empty_file_has_no_words(tmp_path: Path) -> None:

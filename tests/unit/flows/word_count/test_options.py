@@ -119,7 +119,11 @@ def printed(result: Result, num_inputs: int) -> list[str]:
 
 def test_table_of_words() -> None:
     """The total comes first, then the first inputs; names are not markup."""
-    result = Result({"[b].txt": [("the", 2)], "c.txt": [("a", 1)]}, [("the", 2)], sources={"[b].txt": "in/[b].txt"})
+    result = Result(
+        {"[b].txt": [("the", 2)], "c.txt": [("a", 1)]},
+        [("the", 2)],
+        sources={"[b].txt": "in/[b].txt"},
+    )
 
     assert printed(result, 1) == ["(all inputs) the 2 ", r"\[b].txt the 2 in/\[b].txt"]
 

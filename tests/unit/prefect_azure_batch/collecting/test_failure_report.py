@@ -84,7 +84,9 @@ def test_report_has_the_evidence(tmp_path: Path) -> None:
 
     assert "1 batch task(s) failed" in report
     assert "## 1 x exit code 3, FailureExitCode" in report
-    assert "| '0.txt' | topNtask0 | node-1 | 4 (1 retries, 2 requeues) | 1.2 s | '0.txt' |" in report
+    assert (
+        "| '0.txt' | topNtask0 | node-1 | 4 (1 retries, 2 requeues) | 1.2 s | '0.txt' |" in report
+    )
     assert "````text\nfirst\n```\nlast | line\n````" in report
 
 
