@@ -77,7 +77,11 @@ def run_workload(
     names = (options.get("batch_credentials"), options.get("storage_credentials"))
     with _preflight(workload, inputs, options) as (context, _):
         heartbeat = Heartbeat(
-            context.blobs, context.run, UUID(flow_run.id), get_run_logger().warning
+            context.blobs,
+            context.run,
+            UUID(flow_run.id),
+            get_run_logger().warning,
+            movement=context.movement,
         )
         guarded = replace(context, guard=heartbeat.check)
         with cleaned_up(guarded, heartbeat, clean_up, names):

@@ -21,6 +21,7 @@ from rich.table import Table
 from prefect_azure_batch.command_line.local_services import (
     services_of_this_machine,
     start_prefect_server,
+    stop_prefect_server,
 )
 from prefect_azure_batch.command_line.options import RunFlags
 from prefect_azure_batch.command_line.terminal import (
@@ -32,6 +33,8 @@ from prefect_azure_batch.command_line.terminal import (
 )
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.ownership.unfinished import unfinished
+from prefect_azure_batch.service.signals import own_process
 from prefect_azure_batch.settings import Settings
 from prefect_azure_batch.staging.local_inputs import find_inputs
 
@@ -121,6 +124,7 @@ class CommandLine:
         for name, value in PREFECT_DEFAULTS.items():
             os.environ.setdefault(name, value)
         began = datetime.now().astimezone()
+        own_process(stop_prefect_server)
         with services_of_this_machine(wanted=flags.local):
             result = self._flow_run(inputs, {**parameters, **settings}, flags)
         if flags.as_json:
@@ -189,10 +193,10 @@ def exit_code_of(app: App) -> int:
     try:
         return int(app(result_action="return_value") or 0)
     except KeyboardInterrupt:
-        sys.stderr.write("stopped by Ctrl-C\n")
+        sys.stderr.write("\n".join(["stopped by Ctrl-C", *unfinished.values()]) + "\n")
         return STOPPED_BY_CTRL_C
     except Exception as error:  # noqa: BLE001 - the last resort; whatever it is, it is said once
-        sys.stderr.write("\n".join(error_lines(error)) + "\n")
+        sys.stderr.write("\n".join([*error_lines(error), *unfinished.values()]) + "\n")
         return FAILED
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from prefect_azure_batch.errors import ConfigurationError
+from prefect_azure_batch.ownership.unfinished import unfinished
 
 
 @contextmanager
@@ -38,6 +39,8 @@ def services_of_this_machine(*, wanted: bool) -> Iterator[None]:
         yield
     finally:
         azure.stop()
+        # It was on these services.
+        unfinished.clear()
 
 
 def start_prefect_server() -> None:
@@ -54,3 +57,12 @@ def start_prefect_server() -> None:
     deaf = partial(signal.pthread_sigmask, signal.SIG_BLOCK, {signal.SIGINT})
     with ThreadPoolExecutor(1, initializer=deaf) as starter:
         starter.submit(SubprocessASGIServer().start).result()
+
+
+def stop_prefect_server() -> None:
+    """Stop the temporary server, if there is one: this process ends without doing it by itself."""
+    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - Prefect
+
+    for server in SubprocessASGIServer._instances.values():  # noqa: SLF001 - it has no other list
+        if process := server.server_process:
+            process.terminate()

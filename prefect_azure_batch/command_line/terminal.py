@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
+from prefect_azure_batch.service.signals import PAUSE_SLICE_S, check_signals, current_signals
 from prefect_azure_batch.settings import CleanUpPolicy, Policy
 
 ENGINE_MODULES = frozenset({"flow_engine", "task_engine"})
@@ -81,14 +82,28 @@ def ask_on_terminal(names: Mapping[str, str], timeout_s: int) -> dict[str, bool]
         for kind, name in names.items():
             sys.stderr.write(f"Delete {kind} {name}? [Y/n] ")
             sys.stderr.flush()
-            left_s = max(0.0, deadline - time.monotonic())
-            if not select.select([sys.stdin], [], [], left_s)[0]:
+            if not _is_answered(deadline):
                 break
             said[kind] = not sys.stdin.readline().strip().lower().startswith("n")
     except KeyboardInterrupt:
+        if signals := current_signals():
+            signals.take_interrupt()
         said = dict.fromkeys(names, True)
         sys.stderr.write("\nnothing is kept\n")
     return said
+
+
+def _is_answered(deadline: float) -> bool:
+    """Wait for a line on standard input; tell whether there is one.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed.
+    """
+    while (left_s := deadline - time.monotonic()) > 0:
+        if select.select([sys.stdin], [], [], min(left_s, PAUSE_SLICE_S))[0]:
+            return True
+        check_signals()
+    return False
 
 
 @contextmanager

@@ -20,7 +20,12 @@ from prefect_azure_batch.credentials.clouds import cloud_of
 from prefect_azure_batch.credentials.connection import connection_errors
 from prefect_azure_batch.credentials.entra import EntraSignIn
 from prefect_azure_batch.credentials.loading import load_named
-from prefect_azure_batch.credentials.transport import TIMEOUTS, RepeatEveryMethod
+from prefect_azure_batch.credentials.transport import (
+    TIMEOUTS,
+    OnAnswer,
+    RepeatEveryMethod,
+    ignore,
+)
 
 
 class AzureBatchCredentials(CredentialsBlock):
@@ -74,14 +79,19 @@ class AzureBatchCredentials(CredentialsBlock):
         self.endpoint = checked_endpoint("endpoint", self.endpoint, has_key=bool(self.key))
         return self
 
-    def get_client(self, **_: object) -> BatchClient:
-        """Return a new client; close it, or use it in a `with` statement."""
+    def get_client(self, *, on_answer: OnAnswer | None = None, **_: object) -> BatchClient:
+        """Return a new client; close it, or use it in a `with` statement.
+
+        Args:
+            on_answer: called with each answer of the service.
+        """
         return BatchClient(
             self.endpoint,
             self._credential(),
             credential_scopes=[cloud_of(self.endpoint).batch_scope],
             per_call_policies=[RepeatEveryMethod()],
             retry_backoff_factor=0.5,
+            raw_response_hook=on_answer or ignore,
             **TIMEOUTS,
         )
 

@@ -20,7 +20,7 @@ from prefect_azure_batch.credentials.checks import (
 from prefect_azure_batch.credentials.connection import connection_errors
 from prefect_azure_batch.credentials.entra import EntraSignIn
 from prefect_azure_batch.credentials.loading import load_named
-from prefect_azure_batch.credentials.transport import TIMEOUTS
+from prefect_azure_batch.credentials.transport import TIMEOUTS, OnAnswer, ignore
 
 
 class AzureStorageCredentials(CredentialsBlock):
@@ -92,12 +92,21 @@ class AzureStorageCredentials(CredentialsBlock):
         self.blob_endpoint = checked_endpoint("blob_endpoint", url, has_key=bool(self.key))
         return self
 
-    def get_client(self, **_: object) -> BlobServiceClient:
-        """Return a new client; close it, or use it in a `with` statement."""
+    def get_client(self, *, on_answer: OnAnswer | None = None, **_: object) -> BlobServiceClient:
+        """Return a new client; close it, or use it in a `with` statement.
+
+        Args:
+            on_answer: called with each answer of the service.
+        """
         retries = ExponentialRetry(
             initial_backoff=1, increment_base=2, random_jitter_range=1, **_RETRIES
         )
-        options = {**_WAITS, **_PIECES, "retry_policy": retries}
+        options = {
+            **_WAITS,
+            **_PIECES,
+            "retry_policy": retries,
+            "raw_response_hook": on_answer or ignore,
+        }
         if self.connection_string:
             text = self.connection_string.get_secret_value()
             return BlobServiceClient.from_connection_string(text, **options)

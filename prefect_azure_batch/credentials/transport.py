@@ -4,10 +4,14 @@ A call that the service answered with 429 or 5xx is repeated by the Prefect task
 `retry_status` is 0 here, and each kind of failure has one owner.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
+
+OnAnswer = Callable[[Any], object]
+"""Called with each answer of a service, before anybody has read its body."""
 
 # Two more tries of ten seconds each: an unreachable endpoint is an error within about 35 s. While
 # a body is sent, requests takes the connection timeout as the limit for all of it.
@@ -18,6 +22,10 @@ TIMEOUTS: dict[str, Any] = {
     "retry_read": 2,
     "retry_status": 0,
 }
+
+
+def ignore(_: object) -> None:
+    """Do nothing with an answer."""
 
 
 class RepeatEveryMethod(SansIOHTTPPolicy[Any, Any]):

@@ -6,6 +6,7 @@ pool has no nodes, and the heartbeat says that the run waits, and until when.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from pydantic import Field, create_model
 from prefect_azure_batch.errors import RunLost, ServiceError
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.ownership.heartbeat import Heartbeat
+from prefect_azure_batch.service.signals import current_signals
 from prefect_azure_batch.settings import CleanUpPolicy
 
 POLL_S = 2
@@ -93,12 +95,18 @@ def ask_in_ui(names: Mapping[str, str], timeout_s: int) -> Mapping[str, bool]:
     until = datetime.now(UTC) + timedelta(seconds=timeout_s)
     form = form_of(names).with_initial_data(description=TITLE.format(until=until))
     try:
-        said = pause_flow_run(form, timeout=timeout_s, poll_interval=POLL_S)
+        with _interruptible():
+            said = pause_flow_run(form, timeout=timeout_s, poll_interval=POLL_S)
     except FlowPauseTimeout:
         get_run_logger().info("nobody has answered for %d s", timeout_s)
         _set_running()
         return dict.fromkeys(names, True)
     return {kind: bool(getattr(said, f"delete_{kind}")) for kind in names}
+
+
+def _interruptible() -> AbstractContextManager[None]:
+    signals = current_signals()
+    return signals.waiting_for_person() if signals else nullcontext()
 
 
 def form_of(names: Mapping[str, str]) -> type[RunInput]:

@@ -22,6 +22,7 @@ from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.outages import Backoff, Outage
 from prefect_azure_batch.service.parallel import TURN_S
 from prefect_azure_batch.service.refusals import lowered, service_errors
+from prefect_azure_batch.service.signals import pause
 from prefect_azure_batch.service.step import step
 
 # More than a megabyte in all, or too many resource files for one batch task.
@@ -89,7 +90,7 @@ class _Submission:
                     chunk = self._next_chunk()
                     sent[threads.submit(self._send, chunk)] = chunk
                 if not sent:
-                    time.sleep(min(pause_s, TURN_S))
+                    pause(min(pause_s, TURN_S))
                 for call in wait(sent, TURN_S, FIRST_COMPLETED).done:
                     self._read(call, sent.pop(call))
         finally:

@@ -29,6 +29,7 @@ from prefect_azure_batch.running.task_watch import OnEnded, TaskWatch
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.outages import Outage
 from prefect_azure_batch.service.refusals import lowered, service_errors
+from prefect_azure_batch.service.signals import pause
 from prefect_azure_batch.service.step import step
 
 FIRST_INTERVAL_S = 0.1
@@ -73,7 +74,7 @@ def wait_for_batch_tasks(
     with ProgressArtifact(context.workload.name) as artifact:
         watch = _Watch(context, planned, on_ended, artifact)
         while not _look(watch, outage, context):
-            time.sleep(interval.after(is_changed=watch.is_changed))
+            pause(interval.after(is_changed=watch.is_changed))
         return watch.task_watch.found
 
 

@@ -27,7 +27,9 @@ class RunContext(Services):
     @classmethod
     def of(cls, services: Services, run: Run) -> "RunContext":
         """Return the context of a run whose work is not known, or does not matter."""
-        return RunContext(services.batch, services.blobs, services.guard, run=run)
+        return RunContext(
+            services.batch, services.blobs, services.guard, services.movement, run=run
+        )
 
     def in_attempt(self, attempt: int) -> Self:
         """Return the context of another attempt of the run."""

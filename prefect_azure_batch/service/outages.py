@@ -3,6 +3,7 @@
 import time
 
 from prefect_azure_batch.errors import ServiceError
+from prefect_azure_batch.service.signals import pause
 
 TRANSIENT_CODES = frozenset(
     {
@@ -79,7 +80,7 @@ class Backoff:
 
     def wait(self) -> None:
         """Pause."""
-        time.sleep(self.next_s())
+        pause(self.next_s())
 
     def reset(self) -> None:
         """Begin again with the first pause."""
