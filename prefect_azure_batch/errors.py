@@ -71,12 +71,20 @@ class ServiceError(PipelineError):
     Attributes:
         code: the service's error code, None if no answer came.
         status: the HTTP status, None if no answer came.
+        retry_after_s: seconds that the service asks to wait before the next call; 0: it does not.
     """
 
-    def __init__(self, message: str, code: str | None = None, status: int | None = None) -> None:
-        super().__init__(message, code, status)
+    def __init__(
+        self,
+        message: str,
+        code: str | None = None,
+        status: int | None = None,
+        retry_after_s: float = 0,
+    ) -> None:
+        super().__init__(message, code, status, retry_after_s)
         self.code = code
         self.status = status
+        self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:
         """Say what failed and what to do."""

@@ -20,7 +20,11 @@ from prefect_azure_batch.credentials.clouds import cloud_of
 from prefect_azure_batch.credentials.connection import connection_errors
 from prefect_azure_batch.credentials.entra import EntraSignIn
 from prefect_azure_batch.credentials.loading import load_named
-from prefect_azure_batch.credentials.transport import TIMEOUTS, RepeatEveryMethod
+from prefect_azure_batch.credentials.transport import (
+    RepeatEveryMethod,
+    RepeatLostCalls,
+    WholeAnswers,
+)
 
 
 class AzureBatchCredentials(CredentialsBlock):
@@ -81,8 +85,8 @@ class AzureBatchCredentials(CredentialsBlock):
             self._credential(),
             credential_scopes=[cloud_of(self.endpoint).batch_scope],
             per_call_policies=[RepeatEveryMethod()],
-            retry_backoff_factor=0.5,
-            **TIMEOUTS,
+            retry_policy=RepeatLostCalls(),
+            transport=WholeAnswers(),
         )
 
     def _credential(self) -> AzureNamedKeyCredential | TokenCredential:

@@ -105,7 +105,7 @@ def _take(context: RunContext, heartbeat: Heartbeat) -> None:
     application = context.blobs.get_container_client(run.application_container)
     found = application.get_container_properties(raw_response_hook=clock)
     marks = read_marks(run.flow_run_id, [found.metadata])
-    age_s = clock.seconds_since(found.last_modified)
+    age_s = clock.seconds_since(found.last_modified) if found.last_modified else 0.0
     heartbeat.take(marks.limit_s or run.heartbeat_limit_s, age_s)
     if found.metadata != run.metadata:
         for name in run.containers:
@@ -128,9 +128,11 @@ def _is_active(context: RunContext) -> bool:
         return False
     is_job_active = lowered(job.state) == BatchJobState.ACTIVE.value
     # Resumed with another pool, a run leaves the job where it is and opens its next attempt.
-    is_job_active &= job.pool_info.pool_id == run.pool_id
+    is_job_active &= job.pool_info is not None and job.pool_info.pool_id == run.pool_id
     is_pool_active = lowered(pool.state) == BatchPoolState.ACTIVE.value
-    return is_job_active and is_pool_active and not counts.failed
+    # Without counts nobody knows whether something has failed.
+    has_failed = counts is None or counts.failed != 0
+    return is_job_active and is_pool_active and not has_failed
 
 
 def _has_node_files(context: WorkContext) -> bool:
