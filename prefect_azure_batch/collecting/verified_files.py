@@ -30,7 +30,6 @@ def fetch(services: Services, place: BlobPlace, path: Path) -> str:
         ServiceError: the service refused, or was out of reach for too long.
     """
 
-
     def once() -> str:
         """Download it."""
         with service_errors(f"download {place.name}"):

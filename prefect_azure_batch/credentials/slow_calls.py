@@ -1,6 +1,5 @@
 """Calls of a service that take long: said while they last, so that nobody waits in the dark."""
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,12 +19,10 @@ _LOOK_S = 1.0
 
 def warn(text: str) -> None:
     """Write a warning into the log of the run, or of the process where there is no run."""
-    log: logging.Logger | logging.LoggerAdapter[logging.Logger]
     try:
-        log = get_run_logger()
+        get_run_logger().warning("%s", text)
     except MissingContextError:
-        log = get_logger("prefect_azure_batch")
-    log.warning("%s", text)
+        get_logger("prefect_azure_batch").warning("%s", text)
 
 
 @dataclass(eq=False)

@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from prefect_azure_batch.errors import HeartbeatDamaged
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run
-from prefect_azure_batch.service.answers import content_of, instant_of
+from prefect_azure_batch.service.answers import content_of, instant_of, optional
 from prefect_azure_batch.service.refusals import error_code
 from prefect_azure_batch.service.sas import CLOCK_SKEW
 from prefect_azure_batch.settings import Outcome
@@ -137,7 +137,7 @@ def look_at_heartbeat(blobs: BlobServiceClient, run: Run) -> Sighting | None:
         beat = Beat.model_validate_json(content_of(found))
     except ValidationError as error:
         raise HeartbeatDamaged(run.name) from error
-    written, etag = found.properties.last_modified, found.properties.etag
+    written, etag = optional(found.properties.last_modified), optional(found.properties.etag)
     # Nobody can say that one of unknown age is silent.
     age_s = clock.seconds_since(written) if written else 0.0
     return Sighting(beat, str(etag or ""), age_s, clock.now)

@@ -11,6 +11,7 @@ from prefect_azure_batch.model.run import MARK, PREFIX, Run, new_run
 from prefect_azure_batch.ownership.deletion import KindsToDelete
 from prefect_azure_batch.ownership.heartbeat_blob import ServiceClock, Sighting, look_at_heartbeat
 from prefect_azure_batch.ownership.liveness import Evidence, LifeState, Liveness, judge, read_marks
+from prefect_azure_batch.service.answers import optional
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.refusals import lowered
 from prefect_azure_batch.service.specs import marks as marks_of
@@ -173,7 +174,7 @@ def _all_resources(services: Services, clock: ServiceClock, prefix: str = "") ->
     )
     for job in jobs:
         is_over = lowered(job.state) in {"completed", "deleting"}
-        works_on = None if is_over else job.pool_info
+        works_on = None if is_over else optional(job.pool_info)
         pool_id = (works_on.pool_id if works_on else None) or ""
         age_s = _age_s(batch_clock, job.creation_time)
         yield Resource("job", job.id, marks_of(job.metadata), age_s, pool_id=pool_id)

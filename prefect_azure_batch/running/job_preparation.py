@@ -3,9 +3,9 @@
 from azure.batch import BatchClient
 from azure.batch.models import BatchJobPreparationTaskExecutionInfo
 
-from prefect_azure_batch.messages import indented, without_sas
+from prefect_azure_batch.messages import indented
 from prefect_azure_batch.model.run import Run
-from prefect_azure_batch.running.pool_watch import PoolWatch
+from prefect_azure_batch.running.pool_watch import PoolWatch, exit_evidence
 from prefect_azure_batch.service.refusals import lowered
 
 
@@ -31,11 +31,9 @@ def failed_preparations(batch: BatchClient, run: Run, pool: PoolWatch) -> list[s
 
 
 def _cause(node_id: str, info: BatchJobPreparationTaskExecutionInfo, pool: PoolWatch) -> str:
-    failure = info.failure_info
-    evidence = f"exit code {info.exit_code}"
-    evidence += f", {failure.code}: {failure.message}" if failure else ""
-    stderr = pool.stderr(node_id, f"{info.task_root_directory}/stderr.txt")
+    folder = info.task_root_directory
+    stderr = pool.stderr(node_id, f"{folder}/stderr.txt") if folder else ""
     return (
         f"the job preparation failed on node {node_id} and every other that is ready: "
-        f"{without_sas(evidence)}; fix job.preparation_command{indented(stderr)}"
+        f"{exit_evidence(info)}; fix job.preparation_command{indented(stderr)}"
     )

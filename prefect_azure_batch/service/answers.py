@@ -3,11 +3,19 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
 from azure.core.exceptions import ServiceResponseError
 from azure.storage.blob import StorageStreamDownloader
 
+T = TypeVar("T")
+
 _MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
+
+
+def optional(value: T) -> T | None:
+    """Return a member of an answer that a service may leave out, whatever the SDK's types say."""
+    return value
 
 
 def instant_of(text: str | None) -> datetime | None:

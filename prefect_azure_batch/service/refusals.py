@@ -52,7 +52,7 @@ def _service_error(doing: str, error: Exception) -> ServiceError:
     if not isinstance(error, HttpResponseError) or _is_unanswered(error):
         is_unsent = isinstance(error, ServiceRequestError)
         how = "could not be reached" if is_unsent else "gave no answer"
-        reason = _first_line(str(error))
+        reason = f"{type(error).__name__}: {_first_line(str(error))}"
         return ServiceError(f"{doing}: the service {how} ({reason}); check the endpoint")
     code = error_code(error) or (None if error.status_code else type(error).__name__)
     headers = getattr(error.response, "headers", None)

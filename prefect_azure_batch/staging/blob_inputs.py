@@ -11,7 +11,7 @@ from prefect.logging import get_run_logger
 from prefect_azure_batch.errors import BadInput
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, is_gzip
 from prefect_azure_batch.model.workload import Workload
-from prefect_azure_batch.service.answers import content_of
+from prefect_azure_batch.service.answers import content_of, optional
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.refusals import error_code
 from prefect_azure_batch.service.step import step
@@ -84,7 +84,8 @@ def _chosen(
         place = BlobPlace(prefix.container, name)
         if str(blob.blob_tier) == "Archive":
             raise BadInput(f"input {_url(place)!r} is in the archive tier: rehydrate it first")
-        yield InputFile(path, int(blob.size or 0), blob=place, version=str(blob.etag or blob.last_modified or ""))
+        version = str(optional(blob.etag) or optional(blob.last_modified) or "")
+        yield InputFile(path, int(blob.size or 0), blob=place, version=version)
 
 
 def _examined(
