@@ -129,7 +129,7 @@ class _Watch:
         self._pool = PoolWatch(self._batch, self._run, self._announcer)
         self._reporter = Reporter(artifact, self._announcer.progress)
         self.task_watch = TaskWatch(
-            self._batch, self._run.job_id, planned, self._announcer, on_ended
+            self._batch, self._run.job_id, planned, context.job, self._announcer, on_ended
         )
         self.is_changed = False
         self._job_state = ""
@@ -149,7 +149,8 @@ class _Watch:
                 self._report(counts, is_last=True)
                 return True
             if has_ended:
-                raise JobEnded(self._run.job_id, _reason(job), self.task_watch.pending)
+                limit_s = self._context.job.max_wall_clock_time_s
+                raise JobEnded(self._run.job_id, _reason(job), self.task_watch.pending, limit_s)
         self.is_changed = self._pool.look() or is_moved
         self._report(counts)
         self._check_times(counts)
@@ -213,7 +214,7 @@ class _Watch:
     def _check_preparation(self) -> None:
         # On an existing pool the preparation brings the workload's files.
         if self._context.job.preparation_command or self._run.existing_pool_id:
-            failed = failed_preparations(self._batch, self._run, self._pool)
+            failed = failed_preparations(self._context, self._pool)
             if failed:
                 raise NothingRuns(self._run.pool_id, failed)
 
