@@ -48,12 +48,16 @@ from prefect_azure_batch.running.pool import take_nodes_away
 from prefect_azure_batch.service.clients import open_services
 from prefect_azure_batch.service.context import RunContext
 from prefect_azure_batch.service.movement import movement_of_run
+from prefect_azure_batch.service.outages import Backoff, outlive
+from prefect_azure_batch.service.refusals import service_errors
 from prefect_azure_batch.service.signals import RunSignals, current_signals, say
 from prefect_azure_batch.service.step import step
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Outcome, PoolSettings, Settings
 
 # A call that was in flight, or got no answer, may still create something.
 SETTLE_S = 1.0
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
 
 BlockNames = tuple[str | None, str | None]
 """Saved blocks of Batch and storage; without one the environment is used."""
@@ -110,9 +114,23 @@ def delete_resources(context: RunContext, policy: CleanUpPolicy, outcome: Outcom
     deleted = delete(context, policy, outcome)
     if f"pool {context.run.pool_id}" in deleted:
         Announcer(context.run).pool("deleted")
-    kept = find_leftovers(context)
+    is_hurried = outcome is Outcome.CANCELLED
+    kept = _look_once(context) if is_hurried else find_leftovers(context)
     get_run_logger().info("deleted %s; kept %s", _listed(deleted), _listed(kept))
     return kept
+
+
+def _look_once(context: RunContext) -> list[str]:
+    """Look what is left of a run that has no time to wait for an answer."""
+    try:
+        with service_errors("look what is kept"):
+            return find_leftovers(context)
+    except ServiceError as error:
+        return [f"what could not be looked for: {error}"]
+
+
+def _continue() -> None:
+    """Let a clean-up continue: an outage is waited out, as in the run."""
 
 
 def _listed(names: list[str]) -> str:
@@ -140,7 +158,8 @@ def clean_up(
         CleanUpIncomplete: something is left that should not be.
     """
     with open_services(batch_credentials, storage_credentials) as services:
-        delete_resources(RunContext.of(services, run), policy, outcome)
+        context = RunContext.of(replace(services, guard=_continue), run)
+        delete_resources(context, policy, outcome)
 
 
 @dataclass(frozen=True)
@@ -244,7 +263,9 @@ class CleanUp:
             RunTakenOver: another process has it.
         """
         run, heartbeat, policy = self.context.run, self.heartbeat, self.policy
-        if not heartbeat.is_held and not heartbeat.take_from_ended_process():
+        if not heartbeat.is_held and not outlive(
+            heartbeat.take_from_ended_process, Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), _continue
+        ):
             # It has created nothing that is worth keeping.
             every = run.in_attempt(EVERY_ATTEMPT)
             return Decision(every, Outcome.CANCELLED, policy, has_heartbeat=False)

@@ -71,12 +71,20 @@ class ServiceError(PipelineError):
     Attributes:
         code: the service's error code, None if no answer came.
         status: the HTTP status, None if no answer came.
+        retry_after_s: seconds that the service asks to wait before the next call; 0: it does not.
     """
 
-    def __init__(self, message: str, code: str | None = None, status: int | None = None) -> None:
-        super().__init__(message, code, status)
+    def __init__(
+        self,
+        message: str,
+        code: str | None = None,
+        status: int | None = None,
+        retry_after_s: float = 0,
+    ) -> None:
+        super().__init__(message, code, status, retry_after_s)
         self.code = code
         self.status = status
+        self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:
         """Say what failed and what to do."""
@@ -230,6 +238,8 @@ class NodesNotReady(PoolError):
         pool_id, timeout_s, states, why = self.args
         seen = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
         causes = "".join(f"; {cause}" for cause in why)
+        if states.get("waitingforstarttask"):
+            causes += "; a start task still runs, see whether pool.start_task_command hangs"
         return (
             f"no node of pool {pool_id} was ready for {timeout_s:g} s (nodes: {seen}){causes}; "
             "raise pool.allocation_timeout_s if it needs more time"
@@ -299,19 +309,27 @@ class BatchTasksTimedOut(BatchTaskError):
         )
 
 
+# The service's reason, lower case.
+OUT_OF_TIME = "maxwallclocktimeexpiry"
+
+
 class JobEnded(BatchTaskError):
     """The job ended before its batch tasks."""
 
-    def __init__(self, job_id: str, reason: str, pending: Sequence[str]) -> None:
-        super().__init__(job_id, reason, tuple(pending))
+    def __init__(
+        self, job_id: str, reason: str, pending: Sequence[str], limit_s: float = 0
+    ) -> None:
+        super().__init__(job_id, reason, tuple(pending), limit_s)
         self.pending = tuple(pending)
 
     def __str__(self) -> str:
         """Say why the job ended and what was pending."""
-        job_id, reason, pending = self.args
+        job_id, reason, pending, limit_s = self.args
+        limit = f" ({limit_s:g} s)" if limit_s else ""
+        is_limit = reason.lower() == OUT_OF_TIME
         return (
-            f"job {job_id} ended ({reason}) before batch tasks {few(pending)}; "
-            "raise job.max_wall_clock_time_s if it ran out of time"
+            f"job {job_id} ended ({reason}) before batch tasks {few(pending)}; raise "
+            f"job.max_wall_clock_time_s{limit}{'' if is_limit else ' if it ran out of time'}"
         )
 
 
@@ -326,9 +344,9 @@ class OutputMissing(PipelineError):
         num_lost, reasons, report = self.args
         return (
             f"no good output of {num_lost} batch task(s), although they did not fail themselves: "
-            f"{'; '.join(reasons)}; see what else writes the run's containers, and whether nodes "
-            "reach the storage account; "
-            f"all failures: {report}"
+            f"{'; '.join(reasons)}; see whether the program writes its output (stdout and stderr "
+            "are in logs/ beside the report), what else writes the run's containers, and whether "
+            f"nodes reach the storage account; all failures: {report}"
         )
 
 

@@ -47,6 +47,18 @@ def without_sas(text: str) -> str:
     return SIGNATURE.sub(r"\1***", text)
 
 
+def said(code: object, message: object, details: Sequence[str] = ()) -> str:
+    """Return what a service says of a failure, without signatures; it may leave out all of it.
+
+    Args:
+        code: its code; None: it gives none.
+        message: its message; None: it gives none.
+        details: more of it, each in words.
+    """
+    texts = [str(getattr(text, "value", text)) for text in (code, message) if text]
+    return without_sas("; ".join(filter(None, [": ".join(texts), *details]))) or "no reason given"
+
+
 def few(names: Sequence[str], most: int = MOST_NAMES) -> str:
     """Return a list of names for people: the first ones, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

@@ -25,8 +25,17 @@ from prefect_azure_batch.running.events import limit_reconnections
 from prefect_azure_batch.running.pool import check_pool
 from prefect_azure_batch.service.clients import open_services
 from prefect_azure_batch.service.context import RunContext, WorkContext
-from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings, Selection
+from prefect_azure_batch.settings import (
+    CleanUpPolicy,
+    JobSettings,
+    PoolSettings,
+    Selection,
+    refuse_empty,
+)
 from prefect_azure_batch.staging.blob_inputs import gather_inputs
+
+# What is left out if it is not meant.
+NAMES = ("output_dir", "resume", "batch_credentials", "storage_credentials")
 
 ResultT = TypeVar("ResultT", bound=ResultTables)
 
@@ -142,13 +151,14 @@ def _check_call(options: RunOptions) -> None:
     """Refuse what would be ignored, or could only fail much later.
 
     Raises:
-        ConfigurationError: not called in a flow, or an option that does not exist.
+        ConfigurationError: not called in a flow, or an option that is empty or does not exist.
     """
     if flow_run.id is None:
         raise ConfigurationError(
             "a workload runs in a flow run, whose id names its resources: call it in a function "
             "decorated with @flow(**hooks), not in a script as such"
         )
+    refuse_empty(**{name: options.get(name) for name in NAMES})
     unknown = options.keys() - RunOptions.__annotations__.keys()
     if unknown:
         known = ", ".join(sorted(RunOptions.__annotations__))

@@ -30,7 +30,7 @@ OWN_PROGRAM = Group("Your own program, instead of the word counter", sort_key=4)
 EXAMPLES = """    top-words --local data/*.txt                          without any account
     top-words texts --files-per-batch-task auto --total   thousands of small files
     top-words az://texts/2026 --plan                      what it would create
-    top-words texts --resume tw-0123456789abcdef          continue after a failure
+    top-words texts --resume tw-0123456789abcdef0123456789abcdef
     top-words texts --json | jq .total                    for programs"""
 
 

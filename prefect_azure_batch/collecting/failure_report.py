@@ -4,7 +4,7 @@ import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -43,10 +43,19 @@ class Cause:
     last_line: str
 
 
-def lost_output(inputs: tuple[str, ...], batch_task_id: str, reason: str) -> Failure:
-    """Return the failure of a batch task that leaves no outputs and does not fail itself."""
-    ending = Ending(batch_task_id, succeeded=False, exit_code=0, code=LOST, message=reason)
-    return Failure(inputs, ending)
+def lost_output(
+    inputs: tuple[str, ...], ending: Ending, reason: str, last_line: str = ""
+) -> Failure:
+    """Return the failure of a batch task that leaves no outputs and does not fail itself.
+
+    Args:
+        inputs: what has no output for it.
+        ending: how it ended.
+        reason: what is wrong with its outputs.
+        last_line: of its stderr.
+    """
+    lost = replace(ending, succeeded=False, category="", code=LOST, message=reason)
+    return Failure(inputs, lost, last_line)
 
 
 def by_cause(failures: Iterable[Failure]) -> list[tuple[Cause, list[Failure]]]:

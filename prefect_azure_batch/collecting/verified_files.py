@@ -4,15 +4,14 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from azure.core.exceptions import DecodeError, HttpResponseError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
 from azure.storage.blob import BlobClient, BlobProperties
 
-from prefect_azure_batch.errors import ServiceError
 from prefect_azure_batch.model.tasks import BlobPlace
 from prefect_azure_batch.model.workload import Workload
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.context import WorkContext
-from prefect_azure_batch.service.outages import Backoff, Outage
+from prefect_azure_batch.service.outages import Backoff, outlive
 from prefect_azure_batch.service.refusals import error_code, service_errors
 from prefect_azure_batch.service.step import step
 
@@ -30,21 +29,19 @@ def fetch(services: Services, place: BlobPlace, path: Path) -> str:
     Raises:
         ServiceError: the service refused, or was out of reach for too long.
     """
-    outage, pause = Outage(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
-    while True:
-        services.check()
-        try:
-            with service_errors(f"download {place.name}"):
-                return _fetch(services.blobs.get_blob_client(place.container, place.name), path)
-        except ServiceError as error:
-            outage.endure(error)
-        pause.wait()
+
+    def once() -> str:
+        """Download it."""
+        with service_errors(f"download {place.name}"):
+            return _fetch(services.blobs.get_blob_client(place.container, place.name), path)
+
+    return outlive(once, Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), services.check)
 
 
 def _fetch(blob: BlobClient, path: Path) -> str:
     reason = ""
     try:
-        if path.is_file() and _is_same(blob.get_blob_properties(), path):
+        if path.is_file() and _is_same(blob, path):
             return ""
         path.unlink(missing_ok=True)
         for _ in range(READS):
@@ -59,7 +56,12 @@ def _fetch(blob: BlobClient, path: Path) -> str:
     return reason
 
 
-def _is_same(properties: BlobProperties, path: Path) -> bool:
+def _is_same(blob: BlobClient, path: Path) -> bool:
+    try:
+        properties = blob.get_blob_properties()
+    except ResourceNotFoundError:
+        # The code is in a header, which can be left out; what is there is seen by reading it.
+        return False
     md5 = properties.content_settings.content_md5
     return md5 is not None and properties.size == path.stat().st_size and md5 == _md5_of(path)
 
@@ -85,14 +87,11 @@ def _read(blob: BlobClient, path: Path) -> str:
                 md5.update(block)
                 size += file.write(block)
         expected = content.properties.content_settings.content_md5
-        if size != content.size or (expected is not None and expected != md5.digest()):
+        if size != content.size:
+            raise ServiceResponseError(f"it broke off after {size} of {content.size} bytes")
+        if expected is not None and expected != md5.digest():
             return f"{blob.blob_name!r} is damaged: its {size} bytes have another MD5 than it says"
         partial.replace(path)
-    except HttpResponseError as error:
-        # Without a status it was no answer of the service, but the line that broke.
-        if error.status_code is not None and not isinstance(error, DecodeError):
-            raise
-        return f"{blob.blob_name!r} came damaged ({type(error).__name__})"
     finally:
         partial.unlink(missing_ok=True)
     return ""

@@ -16,6 +16,7 @@ from typing import Any
 
 from cyclopts import App, Parameter
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from rich.table import Table
 
 from prefect_azure_batch.command_line.local_services import (
@@ -35,7 +36,7 @@ from prefect_azure_batch.errors import ConfigurationError, PipelineError
 from prefect_azure_batch.model.workload import Workload
 from prefect_azure_batch.ownership.unfinished import unfinished
 from prefect_azure_batch.service.signals import own_process
-from prefect_azure_batch.settings import Settings
+from prefect_azure_batch.settings import Settings, refuse_empty
 from prefect_azure_batch.staging.local_inputs import find_inputs
 
 PREFECT_DEFAULTS = {
@@ -109,6 +110,12 @@ class CommandLine:
         Raises:
             PipelineError: the run failed, or could not begin.
         """
+        refuse_empty(
+            output_dir=flags.output_dir,
+            resume=flags.resume,
+            batch_credentials=flags.batch_credentials,
+            storage_credentials=flags.storage_credentials,
+        )
         if flags.ask and not sys.stdin.isatty():
             raise ConfigurationError("--ask needs a terminal: run there, or leave it out")
         names = (flags.batch_credentials, flags.storage_credentials)
@@ -165,8 +172,16 @@ def checked(settings: Callable[[], Settings]) -> Settings:
     try:
         return settings()
     except ValidationError as error:
-        reasons = (item["msg"].removeprefix("Value error, ") for item in error.errors())
-        raise ConfigurationError("; ".join(reasons)) from error
+        raise ConfigurationError("; ".join(map(_reason, error.errors()))) from error
+
+
+def _reason(item: ErrorDetails) -> str:
+    """Return what is wrong with an option, with the name of its field, if it is about one."""
+    field = ".".join(map(str, item["loc"]))
+    if item["type"] == "string_too_short":
+        return f"{field} is empty: give a value, or leave it out"
+    text = item["msg"].removeprefix("Value error, ")
+    return f"{field}: {text}" if field else text
 
 
 @contextmanager

@@ -21,9 +21,10 @@ from prefect_azure_batch.credentials.connection import connection_errors
 from prefect_azure_batch.credentials.entra import EntraSignIn
 from prefect_azure_batch.credentials.loading import load_named
 from prefect_azure_batch.credentials.transport import (
-    TIMEOUTS,
     OnAnswer,
     RepeatEveryMethod,
+    RepeatLostCalls,
+    WholeAnswers,
     ignore,
 )
 
@@ -90,9 +91,9 @@ class AzureBatchCredentials(CredentialsBlock):
             self._credential(),
             credential_scopes=[cloud_of(self.endpoint).batch_scope],
             per_call_policies=[RepeatEveryMethod()],
-            retry_backoff_factor=0.5,
+            retry_policy=RepeatLostCalls(),
             raw_response_hook=on_answer or ignore,
-            **TIMEOUTS,
+            transport=WholeAnswers(),
         )
 
     def _credential(self) -> AzureNamedKeyCredential | TokenCredential:

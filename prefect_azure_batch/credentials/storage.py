@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from azure.core.credentials import AzureNamedKeyCredential, TokenCredential
-from azure.storage.blob import BlobServiceClient, ExponentialRetry
+from azure.storage.blob import BlobServiceClient
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
@@ -20,7 +20,12 @@ from prefect_azure_batch.credentials.checks import (
 from prefect_azure_batch.credentials.connection import connection_errors
 from prefect_azure_batch.credentials.entra import EntraSignIn
 from prefect_azure_batch.credentials.loading import load_named
-from prefect_azure_batch.credentials.transport import TIMEOUTS, OnAnswer, ignore
+from prefect_azure_batch.credentials.transport import (
+    OnAnswer,
+    RepeatLostBlobCalls,
+    WholeAnswers,
+    ignore,
+)
 
 
 class AzureStorageCredentials(CredentialsBlock):
@@ -98,15 +103,8 @@ class AzureStorageCredentials(CredentialsBlock):
         Args:
             on_answer: called with each answer of the service.
         """
-        retries = ExponentialRetry(
-            initial_backoff=1, increment_base=2, random_jitter_range=1, **_RETRIES
-        )
-        options = {
-            **_WAITS,
-            **_PIECES,
-            "retry_policy": retries,
-            "raw_response_hook": on_answer or ignore,
-        }
+        lines = {"transport": WholeAnswers(), "retry_policy": RepeatLostBlobCalls()}
+        options = {**lines, **_PIECES, "raw_response_hook": on_answer or ignore}
         if self.connection_string:
             text = self.connection_string.get_secret_value()
             return BlobServiceClient.from_connection_string(text, **options)
@@ -171,8 +169,6 @@ class AzureStorageCredentials(CredentialsBlock):
         return cls.from_environment() if name is None else load_named(cls, name)
 
 
-_RETRIES = {name: value for name, value in TIMEOUTS.items() if name.startswith("retry_")}
-_WAITS = {name: value for name, value in TIMEOUTS.items() if name not in _RETRIES}
 # Larger pieces would not get through a slow line within the connection timeout (transport.py).
 _PIECES: dict[str, Any] = {"max_single_put_size": 1024**2, "max_block_size": 1024**2}
 

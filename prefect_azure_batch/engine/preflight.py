@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from prefect_azure_batch.engine.plan import Plan, make_plan
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.model.tasks import InputFile, Level
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.service.answers import instant_of
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.context import RunContext
 from prefect_azure_batch.service.sas import CLOCK_SKEW
@@ -60,20 +60,21 @@ def check_storage(services: Services) -> None:
 
     listing = services.blobs.list_containers(results_per_page=1, raw_response_hook=keep_date)
     next(iter(listing), None)
-    check_clock(dates[-1], datetime.now(UTC))
+    check_clock(dates[-1] if dates else "", datetime.now(UTC))
 
 
 def check_clock(date: str, now: datetime) -> None:
     """Check that a SAS of this machine's clock is valid by the service's.
 
     Args:
-        date: the header of an answer; empty if it has none.
+        date: the header of an answer; empty if it has none. One that cannot be read says nothing.
         now: this machine's time.
 
     Raises:
         ConfigurationError: the clocks are too far apart.
     """
-    ahead = now - parsedate_to_datetime(date) if date else timedelta(0)
+    there = instant_of(date)
+    ahead = now - there if there else timedelta(0)
     if abs(ahead) > CLOCK_SKEW:
         raise ConfigurationError(
             f"this machine's clock is {ahead.total_seconds():+.0f} s from the storage service's: "

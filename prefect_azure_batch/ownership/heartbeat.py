@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ServiceResponseError
 from azure.storage.blob import BlobServiceClient
 
 from prefect_azure_batch.credentials.transport import ignore
@@ -358,13 +358,14 @@ class Heartbeat:
         """Write if the blob still has that ETag, or, without one, if there is none."""
         began = awake_s()
         with service_errors("write the heartbeat"):
+            written = ""
             try:
-                self._etag = self._send(beat, etag, **options)
+                written = self._send(beat, etag, **options)
             except HttpResponseError as error:
+                # Somebody else's, gone, or this process's own, whose answer was lost.
                 if not _is_refused(error):
                     raise
-                # Somebody else's, gone, or this process's own, whose answer was lost.
-                self._etag = self._own_etag(beat)
+            self._etag = written or self._own_etag(beat)
         self._beat, self._written, self.trouble = beat, began, ""
 
     def _own_etag(self, beat: Beat) -> str:
@@ -373,15 +374,14 @@ class Heartbeat:
             raise HeartbeatLost(self._run.name, "somebody deleted it, or its container")
         if seen.beat.process != beat.process:
             raise RunTakenOver(self._run.name, seen.beat.holder)
-        if seen.beat != beat:
-            return self._send(beat, seen.etag)
-        return seen.etag
+        etag = seen.etag if seen.beat == beat else self._send(beat, seen.etag)
+        return _known(etag)
 
     def _send(self, beat: Beat, etag: str | None, **options: Any) -> str:
         blob = self._blobs.get_blob_client(self._run.application_container, HEARTBEAT_BLOB)
         condition: dict[str, Any] = (
-            {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-            if etag
+            {"etag": _known(etag), "match_condition": MatchConditions.IfNotModified}
+            if etag is not None
             else {"match_condition": MatchConditions.IfMissing}
         )
         answer = blob.upload_blob(
@@ -394,7 +394,18 @@ class Heartbeat:
             **condition,
             **options,
         )
-        return str(answer["etag"])
+        return str(answer.get("etag") or "")
+
+
+def _known(etag: str) -> str:
+    """Return an ETag, without which nobody can write on the condition that nobody else has.
+
+    Raises:
+        ServiceResponseError: the answer came without one.
+    """
+    if not etag:
+        raise ServiceResponseError("its answer has no ETag")
+    return etag
 
 
 def _is_refused(error: HttpResponseError) -> bool:

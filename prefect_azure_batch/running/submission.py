@@ -123,7 +123,7 @@ class _Submission:
                 self._send_smaller(chunk, error)
             else:
                 self._outage.endure(error)
-                self._send_later(chunk, str(error))
+                self._send_later(chunk, str(error), error.retry_after_s)
             return
         self._outage.end()
         self._take(chunk, results)
@@ -136,12 +136,12 @@ class _Submission:
         self._size = min(self._size, len(chunk) // 2)
         self._waiting.extendleft(reversed(chunk))
 
-    def _send_later(self, chunk: Sequence[PlannedTask], trouble: str) -> None:
+    def _send_later(self, chunk: Sequence[PlannedTask], trouble: str, asked_s: float = 0) -> None:
         self._trouble = trouble
         self._waiting.extend(chunk)
         # Calls of the same moment have the same trouble: it is waited for once.
         if time.monotonic() >= self._not_before:
-            pause_s = self._pause.next_s()
+            pause_s = max(self._pause.next_s(), asked_s)
             get_run_logger().warning("%s; sending again in %g s", trouble, pause_s)
             self._not_before = time.monotonic() + pause_s
 
@@ -178,4 +178,5 @@ def taken_ids(job_id: str, results: Sequence[BatchTaskCreateResult]) -> frozense
 
 
 def _code(result: BatchTaskCreateResult) -> str:
-    return str(result.error.code) if result.error else lowered(result.status)
+    code = result.error.code if result.error else None
+    return str(code or "") or lowered(result.status) or "no code"

@@ -11,6 +11,7 @@ from prefect.logging import get_run_logger
 from prefect_azure_batch.errors import BadInput
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, is_gzip
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.service.answers import content_of, optional
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.refusals import error_code
 from prefect_azure_batch.service.step import step
@@ -83,7 +84,8 @@ def _chosen(
         place = BlobPlace(prefix.container, name)
         if str(blob.blob_tier) == "Archive":
             raise BadInput(f"input {_url(place)!r} is in the archive tier: rehydrate it first")
-        yield InputFile(path, int(blob.size or 0), blob=place, version=str(blob.etag))
+        version = str(optional(blob.etag) or optional(blob.last_modified) or "")
+        yield InputFile(path, int(blob.size or 0), blob=place, version=version)
 
 
 def _examined(
@@ -108,7 +110,7 @@ def _look(services: Services, workload: Workload[Any], source: InputFile) -> Inp
     if source.blob is None or source.size == 0:
         return source
     blob = services.blobs.get_blob_client(source.blob.container, source.blob.name)
-    head = blob.download_blob(offset=0, length=HEAD_BYTES).readall()
+    head = content_of(blob.download_blob(offset=0, length=HEAD_BYTES))
     if refusal := workload.refusal(head):
         raise BadInput(
             f"input {_url(source.blob)!r} {refusal}, or leave it out by selection.exclude"

@@ -148,7 +148,10 @@ def test_error_is_readable(tmp_path: Path) -> None:
 def test_error_of_lost_outputs(tmp_path: Path) -> None:
     """Outputs that are lost each time are distinguished from failing node programs."""
     lost = [
-        lost_output((f"{n}.txt",), f"topNtask{n}", f"'{n}_OUTPUT.txt' is not there") for n in (0, 1)
+        lost_output(
+            (f"{n}.txt",), Ending(f"topNtask{n}", succeeded=True), f"'{n}_OUTPUT.txt' is not there"
+        )
+        for n in (0, 1)
     ]
 
     assert isinstance(failure_error(lost, tmp_path), OutputMissing)
