@@ -4,7 +4,6 @@ Prefect takes seconds to import, so that waits until the arguments are known to 
 this machine (`--local`) starts meanwhile.
 """
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -118,10 +117,8 @@ class CommandLine:
         find_inputs(workload, inputs, flags.selection.settings())
         if flags.local and any(names):
             raise ConfigurationError("--local brings its own accounts: give no credentials with it")
-        for name, value in PREFECT_DEFAULTS.items():
-            os.environ.setdefault(name, value)
         began = datetime.now().astimezone()
-        with services_of_this_machine(wanted=flags.local):
+        with services_of_this_machine(PREFECT_DEFAULTS, wanted=flags.local):
             result = self._flow_run(inputs, {**parameters, **settings}, flags)
         if flags.as_json:
             print_json(result, flags.output_dir)
