@@ -11,6 +11,18 @@ LOCKED := install --quiet --require-hashes
 PREFECT_SERVER_API_PORT ?= 4200
 PREFECT_API_URL ?= http://127.0.0.1:$(PREFECT_SERVER_API_PORT)/api
 
+# What is on this machine is never asked through a proxy. Without one the variable is not set: on
+# macOS it alone would hide the system's proxies.
+comma := ,
+THIS_MACHINE := 127.0.0.1,localhost,::1,127.0.0.0/8
+ifneq ($(http_proxy)$(HTTP_PROXY)$(https_proxy)$(HTTPS_PROXY)$(all_proxy)$(ALL_PROXY),)
+NOT_BY_PROXY := $(or $(no_proxy),$(NO_PROXY))
+ifneq ($(NOT_BY_PROXY),*)
+export no_proxy := $(if $(NOT_BY_PROXY),$(NOT_BY_PROXY)$(comma))$(THIS_MACHINE)
+export NO_PROXY := $(no_proxy)
+endif
+endif
+
 .PHONY: help run test test-crashes test-kills test-endings test-machines test-janitor test-az test-azure test-clients test-accelerator test-browser screenshots test-pythons check lint-docker fix local-azure server worker deploy accelerator benchmark-words lock clean
 
 help: ## list the targets

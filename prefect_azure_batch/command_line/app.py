@@ -29,6 +29,7 @@ from prefect_azure_batch.command_line.terminal import (
     show_steps_only,
     shown_progress,
 )
+from prefect_azure_batch.credentials.proxies import bypass_on_this_machine
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
 from prefect_azure_batch.model.workload import Workload
 from prefect_azure_batch.settings import Settings
@@ -183,6 +184,7 @@ def exit_code_of(app: App) -> int:
     Returns:
         0 if it did all; else another number, and one error on standard error.
     """
+    bypass_on_this_machine()
     try:
         return int(app(result_action="return_value") or 0)
     except KeyboardInterrupt:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
+from prefect_azure_batch.credentials.proxies import proxy_names
 from prefect_azure_batch.errors import ConfigurationError
 
 API_URL = "PREFECT_API_URL"
@@ -40,6 +41,7 @@ def take_own_home() -> Path:
     """
     for name in [name for name in os.environ if name.upper().startswith("PREFECT_")]:
         del os.environ[name]
+    _drop_unusable_proxies()
     home = _made_home()
     os.environ["PREFECT_HOME"] = str(home)
     os.environ["PREFECT_PROFILES_PATH"] = str(home / "profiles.toml")
@@ -128,6 +130,23 @@ def first_start(home: Path) -> Iterator[None]:
                 path.unlink()
         yield
         mark.touch()
+
+
+def _drop_unusable_proxies() -> None:
+    """Forget proxies that Prefect's client cannot use: it fails even if it is not to use them.
+
+    Such as SOCKS, for which it needs another package; with `--local` all it asks is here.
+    """
+    if not (names := proxy_names()):
+        return
+    from httpx import HTTPTransport, InvalidURL  # noqa: PLC0415 - comes with Prefect
+
+    for name in names:
+        value = os.environ[name]
+        try:
+            HTTPTransport(verify=False, proxy=value if "://" in value else f"http://{value}")
+        except (ImportError, ValueError, InvalidURL):
+            del os.environ[name]
 
 
 def _locked(number: int) -> bool:

@@ -20,6 +20,7 @@ from prefect_azure_batch.credentials.clouds import cloud_of
 from prefect_azure_batch.credentials.connection import connection_errors
 from prefect_azure_batch.credentials.entra import EntraSignIn
 from prefect_azure_batch.credentials.loading import load_named
+from prefect_azure_batch.credentials.proxies import proxies_for
 from prefect_azure_batch.credentials.transport import TIMEOUTS, RepeatEveryMethod
 
 
@@ -82,6 +83,7 @@ class AzureBatchCredentials(CredentialsBlock):
             credential_scopes=[cloud_of(self.endpoint).batch_scope],
             per_call_policies=[RepeatEveryMethod()],
             retry_backoff_factor=0.5,
+            proxies=proxies_for(self.endpoint),
             **TIMEOUTS,
         )
 

@@ -52,6 +52,8 @@ MACHINES: dict[str, tuple[dict[str, str], dict[str, str], dict[str, str]]] = {
     "no HOME": ({}, {}, {"HOME": ""}),
     "HOME does not exist": ({}, {}, {"HOME": "/nonexistent"}),
     "HOME cannot be written to": ({}, {}, {"HOME": "/proc"}),
+    "SOCKS proxy": ({}, {}, {"ALL_PROXY": "socks5h://127.0.0.1:9"}),
+    "proxy of no known kind": ({}, {}, {"http_proxy": "proxy://127.0.0.1:9"}),
     "empty PREFECT_API_URL": ({}, {}, {"PREFECT_API_URL": ""}),
 }
 ALWAYS = ("HOME cannot be written to",)
