@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
+from prefect_azure_batch.credentials.proxies import bypass_on_this_machine
+
 if TYPE_CHECKING:
     from prefect import Flow
 
@@ -47,6 +49,8 @@ class BatchMap:
         Raises:
             PipelineError: an input has no output; the message says why and what to do.
         """
+        # A server of Prefect on this machine is not asked through a proxy.
+        bypass_on_this_machine()
         given = {"output_suffix": output_suffix, "plan_only": plan_only, **options}
         return self.flow(command, list(inputs), **given)
 

@@ -4,7 +4,6 @@ Prefect takes seconds to import, so that waits until the arguments are known to 
 this machine (`--local`) starts meanwhile.
 """
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from prefect_azure_batch.command_line.terminal import (
     show_steps_only,
     shown_progress,
 )
+from prefect_azure_batch.credentials.proxies import bypass_on_this_machine
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
 from prefect_azure_batch.model.workload import Workload
 from prefect_azure_batch.ownership.unfinished import unfinished
@@ -128,11 +128,9 @@ class CommandLine:
         find_inputs(workload, inputs, flags.selection.settings())
         if flags.local and any(names):
             raise ConfigurationError("--local brings its own accounts: give no credentials with it")
-        for name, value in PREFECT_DEFAULTS.items():
-            os.environ.setdefault(name, value)
         began = datetime.now().astimezone()
         own_process(stop_prefect_server)
-        with services_of_this_machine(wanted=flags.local):
+        with services_of_this_machine(PREFECT_DEFAULTS, wanted=flags.local):
             result = self._flow_run(inputs, {**parameters, **settings}, flags)
         if flags.as_json:
             print_json(result, flags.output_dir)
@@ -205,6 +203,7 @@ def exit_code_of(app: App) -> int:
     Returns:
         0 if it did all; else another number, and one error on standard error.
     """
+    bypass_on_this_machine()
     try:
         return int(app(result_action="return_value") or 0)
     except KeyboardInterrupt:

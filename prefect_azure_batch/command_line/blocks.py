@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from prefect_azure_batch.command_line.app import FAILED
+from prefect_azure_batch.credentials.proxies import bypass_on_this_machine
 
 if TYPE_CHECKING:
     from prefect_azure_batch.credentials.batch import AzureBatchCredentials
@@ -85,6 +86,7 @@ def _failed(error: Exception) -> int:
 
 def main() -> int:
     """Run the command line; 1 and a line on standard error if a value or an account is wrong."""
+    bypass_on_this_machine()
     try:
         return int(app(result_action="return_value") or 0)
     except ValueError as error:

@@ -20,6 +20,7 @@ from prefect_azure_batch.credentials.clouds import cloud_of
 from prefect_azure_batch.credentials.connection import connection_errors
 from prefect_azure_batch.credentials.entra import EntraSignIn
 from prefect_azure_batch.credentials.loading import load_named
+from prefect_azure_batch.credentials.proxies import proxies_for
 from prefect_azure_batch.credentials.transport import (
     OnAnswer,
     RepeatEveryMethod,
@@ -94,6 +95,7 @@ class AzureBatchCredentials(CredentialsBlock):
             retry_policy=RepeatLostCalls(),
             raw_response_hook=on_answer or ignore,
             transport=WholeAnswers(),
+            proxies=proxies_for(self.endpoint),
         )
 
     def _credential(self) -> AzureNamedKeyCredential | TokenCredential:

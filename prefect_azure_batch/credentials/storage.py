@@ -20,6 +20,7 @@ from prefect_azure_batch.credentials.checks import (
 from prefect_azure_batch.credentials.connection import connection_errors
 from prefect_azure_batch.credentials.entra import EntraSignIn
 from prefect_azure_batch.credentials.loading import load_named
+from prefect_azure_batch.credentials.proxies import proxies_for
 from prefect_azure_batch.credentials.transport import (
     OnAnswer,
     RepeatLostBlobCalls,
@@ -105,6 +106,7 @@ class AzureStorageCredentials(CredentialsBlock):
         """
         lines = {"transport": WholeAnswers(), "retry_policy": RepeatLostBlobCalls()}
         options = {**lines, **_PIECES, "raw_response_hook": on_answer or ignore}
+        options["proxies"] = proxies_for(self._endpoint())
         if self.connection_string:
             text = self.connection_string.get_secret_value()
             return BlobServiceClient.from_connection_string(text, **options)
@@ -112,6 +114,11 @@ class AzureStorageCredentials(CredentialsBlock):
         # Without a key the SDK guesses it from the host: private links and DNS zones mislead it.
         client.account_name = self.account_name
         return client
+
+    def _endpoint(self) -> str:
+        if not self.connection_string:
+            return self.blob_endpoint
+        return _parts_of(self.connection_string).get("blobendpoint", "")
 
     def _credential(self) -> AzureNamedKeyCredential | TokenCredential:
         if not self.key:
@@ -173,9 +180,14 @@ class AzureStorageCredentials(CredentialsBlock):
 _PIECES: dict[str, Any] = {"max_single_put_size": 1024**2, "max_block_size": 1024**2}
 
 
-def _check_connection_string(secret: SecretStr) -> None:
+def _parts_of(secret: SecretStr) -> dict[str, str]:
+    """Return the parts of a connection string, their names in lower case."""
     pairs = (part.partition("=") for part in secret.get_secret_value().split(";") if part.strip())
-    parts = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _check_connection_string(secret: SecretStr) -> None:
+    parts = _parts_of(secret)
     for name in ("AccountName", "AccountKey"):
         if not parts.get(name.lower()):
             raise ValueError(

@@ -4,6 +4,7 @@ No error text contains a query string: a SAS is part of it.
 """
 
 import contextlib
+import ipaddress
 import threading
 import time
 import urllib.error
@@ -24,8 +25,7 @@ _RETRY_DELAY_S = 0.2
 _BLOCK = 1 << 18
 _KINDS: dict[int, str] = {HTTPStatus.NOT_FOUND: "missing", HTTPStatus.FORBIDDEN: "denied"}
 _API_VERSION = "2021-12-02"
-# Loopback and the public cloud: a proxy of the laptop has no part in either.
-_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+_NO_HTTP = ("socks", "socks4", "socks4a", "socks5", "socks5h")
 
 
 class TransferError(Exception):
@@ -216,6 +216,28 @@ def _retry(attempt: Callable[[], ResultT]) -> ResultT:
     return attempt()
 
 
+def _opener_for(url: str) -> urllib.request.OpenerDirector:
+    """Return what asks for a URL: through the proxy of the environment, but never this machine."""
+    found = {} if _is_loopback(urlsplit(url).hostname or "") else urllib.request.getproxies()
+    wanted = {scheme: found.get(scheme) or found.get("all", "") for scheme in ("http", "https")}
+    # urllib cannot speak SOCKS, and would speak HTTP to it.
+    usable = {
+        scheme: proxy
+        for scheme, proxy in wanted.items()
+        if proxy and proxy.partition("://")[0].lower() not in _NO_HTTP
+    }
+    return urllib.request.build_opener(urllib.request.ProxyHandler(usable))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _once(
     method: str, url: str, headers: Mapping[str, str] | None = None, body: _Body | None = None
 ) -> HTTPResponse:
@@ -225,7 +247,7 @@ def _once(
         request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
             url, data=body, headers={"x-ms-version": _API_VERSION, **(headers or {})}, method=method
         )
-        reply: HTTPResponse = _open(request, timeout=_TIMEOUT_S)
+        reply: HTTPResponse = _opener_for(url).open(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         error.close()
         kind = _KINDS.get(error.code, "other")

@@ -1,16 +1,19 @@
 """Resource files: from a real Azurite onto the Batch emulator's nodes."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from azure.batch import BatchClient, models
 from azure.storage.blob import ContainerClient
 
+from local_azure.batch.machine.transfer import Halt, TransferError, download
 from tests.support.emulator import builders as kit
 from tests.support.emulator.blobs import blob, file_in, files_out, signed
 from tests.support.emulator.emulators import Emulator
 from tests.support.http_server import QuietHandler, serving
 from tests.support.processes import wait_until
+from tests.support.proxy import asked_proxy
 
 
 class _Breaking(QuietHandler):
@@ -178,3 +181,24 @@ def test_a_start_task_has_resource_files(batch: BatchClient, container: Containe
     job = kit.a_job(batch, kit.a_pool(batch, start_task=start_task))
 
     assert kit.said(batch, job, 'cat "$AZ_BATCH_NODE_SHARED_DIR/in.txt"') == "shared"
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"])
+def test_proxy_is_asked_for_real_services_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """A blob of the cloud comes through the environment's proxy, one of this machine without."""
+    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.upper(), raising=False)
+    with asked_proxy() as proxy, serving(_Breaking) as here:
+        monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url)
+
+        for url in ("https://account.blob.core.windows.net/c/a.txt", f"{here}/half"):
+            with pytest.raises(TransferError):
+                download(url, tmp_path / "a.txt", Halt())
+
+    # Clients of other tests may still be at work in this process, and ask the proxy, too.
+    assert "CONNECT account.blob.core.windows.net:443" in proxy.asked
+    assert not [line for line in proxy.asked if "half" in line]
