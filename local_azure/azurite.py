@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -115,7 +115,7 @@ def _cache_folder() -> Path:
     return (given if given.is_absolute() else Path.home() / ".cache") / "local-azure"
 
 
-def start_azurite(data_dir: Path | None, port: int) -> Service:
+def start_azurite(data_dir: Path | None, port: int, hosts: Sequence[str] = ()) -> Service:
     """Start Azurite on 127.0.0.1 without waiting for it.
 
     Its data is always on disk, in a folder that goes with it if none is given: large blobs move
@@ -125,20 +125,24 @@ def start_azurite(data_dir: Path | None, port: int) -> Service:
     Args:
         data_dir: holds `blobs/` and `azurite.log`; None for a temporary folder.
         port: 0 picks a free one.
+        hosts: names by which clients may call it, beside those of loopback.
 
     Raises:
         LocalAzureError: it is not installed, there is no node, or the folder is in use.
     """
-    command = _command()
+    command = [*_command(), *_FLAGS]
+    if hosts:
+        # It would look for the account in any name with dots, such as host.docker.internal.
+        command.append("--disableProductStyleUrl")
     folder = _new_folder(data_dir)
     with _locked(folder) as lock:
         log = open_log(data_dir and data_dir / "azurite.log")
         process = guard(
-            [*command, *_FLAGS, "--blobPort", str(port), "--location", folder],
+            [*command, "--blobPort", str(port), "--location", folder],
             remove=None if data_dir else folder,
             # Held by Azurite itself, the lock outlives us until the last write is done.
             pass_fds=(lock.fileno(),),
-            env=_environment(),
+            env=_environment(hosts),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -175,9 +179,12 @@ def _command() -> list[str | Path]:
     return [find_node(), entry()]
 
 
-def _environment() -> dict[str, str]:
+def _environment(hosts: Sequence[str]) -> dict[str, str]:
     """Return ours without Azurite's variables, which would replace its account or its storage."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("AZURITE_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AZURITE_")}
+    guard = str(_PACKAGE / "azurite_hosts.cjs").replace("\\", "\\\\").replace('"', '\\"')
+    options = f'{os.environ.get("NODE_OPTIONS", "")} --require "{guard}"'.strip()
+    return {**kept, "NODE_OPTIONS": options, "LOCAL_AZURE_ALLOWED_HOSTS": ",".join(hosts)}
 
 
 def _new_folder(data_dir: Path | None) -> Path:
