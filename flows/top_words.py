@@ -77,7 +77,9 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
             relative to the working directory, and `az://container/prefix` for blobs of the
             storage account.
         num_words: How many words of each file, at least 1; not for a program of your own.
-        output_dir: Folder for the outputs and logs; made if absent, same names are replaced.
+        output_dir: Folder for the outputs and logs, for one run at a time; made if absent, same
+            names are replaced. It may contain `{run}` (the run's name), `{name}` (the flow run's)
+            and `{date}` (of its start, UTC).
         batch_credentials: Name of a saved block; without one the environment or .env is used.
         storage_credentials: Name of a saved block; without one the environment or .env is used.
         pool: The nodes.

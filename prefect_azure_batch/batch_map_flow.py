@@ -54,7 +54,9 @@ def batch_map(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
             `python3 fit.py --fast INPUT OUTPUT`. No secrets: it is shown.
         inputs: Files, folders and globs, relative to the working directory, and
             `az://container/prefix` for blobs of the storage account.
-        output_dir: Folder for the outputs and logs; made if absent, same names are replaced.
+        output_dir: Folder for the outputs and logs, for one run at a time; made if absent, same
+            names are replaced. It may contain `{run}` (the run's name), `{name}` (the flow run's)
+            and `{date}` (of its start, UTC).
         output_suffix: What outputs end with, such as `.json`; without one as their inputs do.
         batch_credentials: Name of a saved block; without one the environment or .env is used.
         storage_credentials: Name of a saved block; without one the environment or .env is used.

@@ -18,15 +18,18 @@ from cyclopts import App, Parameter
 from pydantic import ValidationError
 from rich.table import Table
 
+from prefect_azure_batch.collecting.output_folder import check_not_in_use, check_output_dir
 from prefect_azure_batch.command_line.local_services import (
     services_of_this_machine,
     start_prefect_server,
 )
 from prefect_azure_batch.command_line.options import RunFlags
 from prefect_azure_batch.command_line.terminal import (
+    ResultFiles,
     asked_here,
     print_json,
     print_result,
+    result_files,
     show_steps_only,
     shown_progress,
 )
@@ -114,6 +117,9 @@ class CommandLine:
             "pool": checked(flags.nodes.settings),
             "job": checked(job),
         }
+        check_output_dir(flags.output_dir)
+        if not flags.plan:
+            check_not_in_use(flags.output_dir)
         workload.check()
         find_inputs(workload, inputs, flags.selection.settings())
         if flags.local and any(names):
@@ -122,15 +128,15 @@ class CommandLine:
             os.environ.setdefault(name, value)
         began = datetime.now().astimezone()
         with services_of_this_machine(wanted=flags.local):
-            result = self._flow_run(inputs, {**parameters, **settings}, flags)
+            result, files = self._flow_run(inputs, {**parameters, **settings}, flags)
         if flags.as_json:
-            print_json(result, flags.output_dir)
+            print_json(result, files.json)
         else:
-            print_result(result, partial(self.table, result), began, flags.output_dir)
+            print_result(result, partial(self.table, result), began, files.folder)
 
     def _flow_run(
         self, inputs: Sequence[str], parameters: Mapping[str, Any], flags: RunFlags
-    ) -> Any:
+    ) -> tuple[Any, ResultFiles]:
         from prefect_azure_batch.service.clients import open_services  # noqa: PLC0415 - imports Prefect
 
         flow = self.load_flow()
@@ -139,8 +145,12 @@ class CommandLine:
             pass
         start_prefect_server()
         show_steps_only()
-        with shown_progress() as hide, asked_here(hide, wanted=flags.ask) as policy:
-            return flow(
+        with (
+            shown_progress() as hide,
+            asked_here(hide, wanted=flags.ask) as policy,
+            result_files() as files,
+        ):
+            result = flow(
                 inputs=list(inputs),
                 **parameters,
                 output_dir=flags.output_dir,
@@ -150,6 +160,7 @@ class CommandLine:
                 plan_only=flags.plan,
                 resume=flags.resume,
             )
+        return result, files
 
 
 def checked(settings: Callable[[], Settings]) -> Settings:

@@ -109,7 +109,8 @@ class RunFlags:
     """How a command runs its flow.
 
     Attributes:
-        output_dir: Folder for outputs and logs.
+        output_dir: Folder for outputs and logs, for one run at a time; may contain {run}, {name}
+            and {date}.
         selection: Which files are worked on.
         plan: Say what would be created and what it could cost, and stop.
         resume: Continue a run that failed or died: its name `tw-...` or its flow run's id.
