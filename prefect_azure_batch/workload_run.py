@@ -19,6 +19,7 @@ from prefect_azure_batch.engine.plan import Plan
 from prefect_azure_batch.engine.preflight import check_storage, plan_run
 from prefect_azure_batch.engine.run_job import run_job
 from prefect_azure_batch.errors import ConfigurationError
+from prefect_azure_batch.model.list_file import ListFile
 from prefect_azure_batch.model.result import ResultTables
 from prefect_azure_batch.model.run import Run, new_run, run_id_of
 from prefect_azure_batch.model.stopwatch import Stopwatch
@@ -31,6 +32,7 @@ from prefect_azure_batch.service.clients import open_services
 from prefect_azure_batch.service.context import RunContext, WorkContext
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings, Selection
 from prefect_azure_batch.staging.blob_inputs import gather_inputs
+from prefect_azure_batch.staging.list_files import inputs_of
 
 ResultT = TypeVar("ResultT", bound=ResultTables)
 
@@ -61,14 +63,14 @@ class RunOptions(TypedDict, total=False):
 
 
 def run_workload(
-    workload: Workload[ResultT], inputs: Sequence[str], **options: Unpack[RunOptions]
+    workload: Workload[ResultT], inputs: Sequence[str] | ListFile, **options: Unpack[RunOptions]
 ) -> ResultT:
     """Run a workload over many inputs on Azure Batch, inside a flow decorated with `hooks`.
 
     Args:
         workload: what is done.
         inputs: files, folders and globs, relative to the working directory, and
-            `az://container/prefix` for blobs of the storage account.
+            `az://container/prefix` for blobs of the storage account; or a list of them in a file.
         options: how.
 
     Returns:
@@ -89,7 +91,7 @@ def run_workload(
 
 
 def plan_workload(
-    workload: Workload[Any], inputs: Sequence[str], **options: Unpack[RunOptions]
+    workload: Workload[Any], inputs: Sequence[str] | ListFile, **options: Unpack[RunOptions]
 ) -> Plan:
     """Say what `run_workload` would create with the same arguments, and create nothing.
 
@@ -103,7 +105,11 @@ def plan_workload(
 
 @contextmanager
 def _preflight(
-    workload: Workload[Any], patterns: Sequence[str], options: RunOptions, *, is_run: bool
+    workload: Workload[Any],
+    given: Sequence[str] | ListFile,
+    options: RunOptions,
+    *,
+    is_run: bool,
 ) -> Iterator[tuple[WorkContext, Plan]]:
     """Check all that can be checked before anything is created, and plan.
 
@@ -115,6 +121,7 @@ def _preflight(
     output_dir = options.get("output_dir", "results")
     check_output_dir(output_dir)
     workload.check()
+    patterns = inputs_of(given)
     job = options.get("job", JobSettings())
     names = (options.get("batch_credentials"), options.get("storage_credentials"))
     begun = _new_run((), options)

@@ -36,6 +36,7 @@ from prefect_azure_batch.command_line.terminal import (
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
 from prefect_azure_batch.model.workload import Workload
 from prefect_azure_batch.settings import Settings
+from prefect_azure_batch.staging.list_files import as_parameter, names_from
 from prefect_azure_batch.staging.local_inputs import find_inputs
 
 PREFECT_DEFAULTS = {
@@ -121,6 +122,8 @@ class CommandLine:
         if not flags.plan:
             check_not_in_use(flags.output_dir)
         workload.check()
+        if flags.inputs_from is not None:
+            inputs = [*inputs, *names_from(flags.inputs_from)]
         find_inputs(workload, inputs, flags.selection.settings())
         if flags.local and any(names):
             raise ConfigurationError("--local brings its own accounts: give no credentials with it")
@@ -151,7 +154,7 @@ class CommandLine:
             result_files() as files,
         ):
             result = flow(
-                inputs=list(inputs),
+                inputs=as_parameter(inputs),
                 **parameters,
                 output_dir=flags.output_dir,
                 batch_credentials=flags.batch_credentials,
