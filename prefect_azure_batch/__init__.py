@@ -20,12 +20,14 @@ from prefect_azure_batch.settings import (
 )
 
 if TYPE_CHECKING:
+    from prefect_azure_batch.bounded_flow import bounded
     from prefect_azure_batch.clean_up import hooks
     from prefect_azure_batch.command_line.app import CommandLine, exit_code_of
     from prefect_azure_batch.command_line.options import BatchTaskOptions, RunFlags
     from prefect_azure_batch.credentials.batch import AzureBatchCredentials
     from prefect_azure_batch.credentials.storage import AzureStorageCredentials
     from prefect_azure_batch.messages import without_sas
+    from prefect_azure_batch.model.list_file import ListFile
     from prefect_azure_batch.model.names import output_name_of, safe_name
     from prefect_azure_batch.model.result import (
         Cell,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         upload_of,
     )
     from prefect_azure_batch.model.workload import Workload
+    from prefect_azure_batch.staging.list_files import list_file, title_of
     from prefect_azure_batch.workload_run import RunOptions, plan_workload, run_workload
     from prefect_azure_batch.workloads.python_program import PythonProgram
 
@@ -68,6 +71,7 @@ __all__ = [
     "InputFile",
     "JobSettings",
     "Level",
+    "ListFile",
     "NodeFile",
     "NodeOutput",
     "OutputDamaged",
@@ -87,32 +91,38 @@ __all__ = [
     "Upload",
     "Workload",
     "batch_map",
+    "bounded",
     "exit_code_of",
     "hooks",
     "is_gzip",
+    "list_file",
     "output_name_of",
     "outputs_of",
     "place_of",
     "plan_workload",
     "run_workload",
     "safe_name",
+    "title_of",
     "upload_of",
     "without_sas",
 ]
 
 _MODULES = {
+    "bounded_flow": "bounded",
     "clean_up": "hooks",
     "command_line.app": "CommandLine exit_code_of",
     "command_line.options": "BatchTaskOptions RunFlags",
     "credentials.batch": "AzureBatchCredentials",
     "credentials.storage": "AzureStorageCredentials",
     "messages": "without_sas",
+    "model.list_file": "ListFile",
     "model.names": "output_name_of safe_name",
     "model.result": "Cell ExitRecord OutputRow Outputs ResultTables outputs_of",
     "model.run": "Run",
     "model.tasks": "BlobPlace FileOnDisk InputFile Level NodeFile NodeOutput PlannedTask Upload "
     "is_gzip place_of upload_of",
     "model.workload": "Workload",
+    "staging.list_files": "list_file title_of",
     "workload_run": "RunOptions plan_workload run_workload",
     "workloads.python_program": "PythonProgram",
 }

@@ -1,15 +1,17 @@
 """The flow of `batch_map`: a Python program of the user's own over many inputs."""
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import flow
 from prefect.runtime import flow_run
 
+from prefect_azure_batch.bounded_flow import bounded
 from prefect_azure_batch.clean_up import hooks
+from prefect_azure_batch.model.list_file import ListFile
 from prefect_azure_batch.model.result import Outputs
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings, Selection
+from prefect_azure_batch.staging.list_files import title_of
 from prefect_azure_batch.workload_run import RunOptions, plan_workload, run_workload
 from prefect_azure_batch.workloads.python_program import PythonProgram
 
@@ -23,19 +25,20 @@ def _run_name() -> str:
     return run_name(flow_run.parameters["command"], flow_run.parameters["inputs"])
 
 
-def run_name(command: str, inputs: Sequence[str]) -> str:
+def run_name(command: str, inputs: object) -> str:
     """Return what a flow run is called, also if the flow will refuse its command."""
     try:
         program = next(iter(shlex.split(command)), "nothing")
     except ValueError:
         program = command
-    return f"{Path(program).name} on {', '.join(inputs)}"[:120]
+    return f"{Path(program).name} on {title_of(inputs)}"[:120]
 
 
+@bounded
 @flow(name="batch-map", flow_run_name=_run_name, **hooks)
 def batch_map(  # noqa: PLR0913, PLR0917 - these are the fields of the form in Prefect's UI
     command: str,
-    inputs: list[str],
+    inputs: list[str] | ListFile,
     output_dir: str = "results",
     output_suffix: str | None = None,
     batch_credentials: str | None = None,
@@ -53,8 +56,11 @@ def batch_map(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
         command: Python file and its arguments, such as `fit.py --fast`; each batch task runs
             `python3 fit.py --fast INPUT OUTPUT`. No secrets: it is shown.
         inputs: Files, folders and globs, relative to the working directory, and
-            `az://container/prefix` for blobs of the storage account.
-        output_dir: Folder for the outputs and logs; made if absent, same names are replaced.
+            `az://container/prefix` for blobs of the storage account; a long list is in a file, as
+            `list_file` writes it.
+        output_dir: Folder for the outputs and logs, for one run at a time; made if absent, same
+            names are replaced. It may contain `{run}` (the run's name), `{name}` (the flow run's)
+            and `{date}` (of its start, UTC).
         output_suffix: What outputs end with, such as `.json`; without one as their inputs do.
         batch_credentials: Name of a saved block; without one the environment or .env is used.
         storage_credentials: Name of a saved block; without one the environment or .env is used.

@@ -3,6 +3,7 @@
 PipelineError
 ├── ConfigurationError      a setting or credential that can never work
 │   ├── BadInput            an input that cannot be counted
+│   ├── FolderInUse         another run is at work in the output folder
 │   └── BatchTaskTooLarge   a batch task has more files than the service takes in one call
 ├── ServiceError            a service refused a call, or could not be reached
 │   └── BatchTasksRefused   some batch tasks of a collection were not taken
@@ -26,6 +27,7 @@ PipelineError
 │   └── JobEnded            the job ended before its batch tasks
 ├── OutputMissing           a batch task succeeded without its output
 ├── OutputDamaged           an archive of outputs is not what the node program makes
+├── OutputReplaced          somebody else wrote into the output folder meanwhile
 ├── OutputUnreadable        an output is not in the node program's format
 └── CleanUpIncomplete       something could not be deleted
 """
@@ -47,6 +49,10 @@ class ConfigurationError(PipelineError):
 
 class BadInput(ConfigurationError):
     """An input cannot be counted: absent, unreadable or not text."""
+
+
+class FolderInUse(ConfigurationError):
+    """Another run is at work in the output folder."""
 
 
 class BatchTaskTooLarge(ConfigurationError):
@@ -367,6 +373,10 @@ class OutputUnreadable(PipelineError):
             f"line {line!r} of output {name!r} is not a word, a tab and a count: somebody else "
             "wrote it; run again, with an output_dir of its own"
         )
+
+
+class OutputReplaced(PipelineError):
+    """Somebody else wrote into the output folder while the run was at work."""
 
 
 class CleanUpIncomplete(PipelineError):

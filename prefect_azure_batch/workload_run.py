@@ -1,8 +1,9 @@
 """A workload over many inputs, inside a flow: all that can be checked, then the job, cleaned up."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack, cast
 from uuid import UUID
 
@@ -10,11 +11,15 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from prefect_azure_batch.clean_up import cleaned_up
+from prefect_azure_batch.collecting.folder_names import folder_of, placeholders_of
+from prefect_azure_batch.collecting.output_folder import check_output_dir, taken
 from prefect_azure_batch.engine.attempts import find_run
+from prefect_azure_batch.engine.folder_words import REMEMBERED, folder_words
 from prefect_azure_batch.engine.plan import Plan
-from prefect_azure_batch.engine.preflight import check_storage, plan_run, prepare_output_dir
+from prefect_azure_batch.engine.preflight import check_storage, plan_run
 from prefect_azure_batch.engine.run_job import run_job
 from prefect_azure_batch.errors import ConfigurationError
+from prefect_azure_batch.model.list_file import ListFile
 from prefect_azure_batch.model.result import ResultTables
 from prefect_azure_batch.model.run import Run, new_run, run_id_of
 from prefect_azure_batch.model.stopwatch import Stopwatch
@@ -33,6 +38,7 @@ from prefect_azure_batch.settings import (
     refuse_empty,
 )
 from prefect_azure_batch.staging.blob_inputs import gather_inputs
+from prefect_azure_batch.staging.list_files import inputs_of
 
 # What is left out if it is not meant.
 NAMES = ("output_dir", "resume", "batch_credentials", "storage_credentials")
@@ -49,7 +55,7 @@ class RunOptions(TypedDict, total=False):
         clean_up: what is deleted at the end.
         selection: which files of folders and globs, and which blobs, are worked on.
         output_dir: folder for outputs and logs, `results` by default; made if absent, files of
-            the same names are replaced.
+            the same names are replaced. It may contain `{run}`, `{name}` and `{date}`.
         resume: a run that failed or died: its flow run's id, or its name `tw-...`.
         batch_credentials: name of a saved block; without one the environment or .env is used.
         storage_credentials: name of a saved block; without one the environment or .env is used.
@@ -66,14 +72,14 @@ class RunOptions(TypedDict, total=False):
 
 
 def run_workload(
-    workload: Workload[ResultT], inputs: Sequence[str], **options: Unpack[RunOptions]
+    workload: Workload[ResultT], inputs: Sequence[str] | ListFile, **options: Unpack[RunOptions]
 ) -> ResultT:
     """Run a workload over many inputs on Azure Batch, inside a flow decorated with `hooks`.
 
     Args:
         workload: what is done.
         inputs: files, folders and globs, relative to the working directory, and
-            `az://container/prefix` for blobs of the storage account.
+            `az://container/prefix` for blobs of the storage account; or a list of them in a file.
         options: how.
 
     Returns:
@@ -84,7 +90,7 @@ def run_workload(
     """
     clean_up = options.get("clean_up", CleanUpPolicy())
     names = (options.get("batch_credentials"), options.get("storage_credentials"))
-    with _preflight(workload, inputs, options) as (context, _):
+    with _preflight(workload, inputs, options, is_run=True) as (context, _):
         heartbeat = Heartbeat(
             context.blobs,
             context.run,
@@ -98,38 +104,52 @@ def run_workload(
 
 
 def plan_workload(
-    workload: Workload[Any], inputs: Sequence[str], **options: Unpack[RunOptions]
+    workload: Workload[Any], inputs: Sequence[str] | ListFile, **options: Unpack[RunOptions]
 ) -> Plan:
     """Say what `run_workload` would create with the same arguments, and create nothing.
 
     Raises:
         PipelineError: the run could not begin; the message says why and what to do.
     """
-    with _preflight(workload, inputs, options) as (_, plan):
+    with _preflight(workload, inputs, options, is_run=False) as (_, plan):
         get_run_logger().info("nothing was created; the plan:\n%s", "\n".join(plan.lines()))
         return plan
 
 
 @contextmanager
 def _preflight(
-    workload: Workload[Any], patterns: Sequence[str], options: RunOptions
+    workload: Workload[Any],
+    given: Sequence[str] | ListFile,
+    options: RunOptions,
+    *,
+    is_run: bool,
 ) -> Iterator[tuple[WorkContext, Plan]]:
-    """Check all that can be checked before anything is created, and plan."""
+    """Check all that can be checked before anything is created, and plan.
+
+    A run has its output folder for itself meanwhile; a plan leaves nothing there.
+    """
     _check_call(options)
     limit_reconnections()
     stopwatch = Stopwatch("preflight")
-    folder = prepare_output_dir(options.get("output_dir", "results"))
+    output_dir = options.get("output_dir", "results")
+    check_output_dir(output_dir)
     workload.check()
+    patterns = inputs_of(given)
     job = options.get("job", JobSettings())
     names = (options.get("batch_credentials"), options.get("storage_credentials"))
-    with open_services(*names) as services:
+    begun = _new_run((), options)
+    with (
+        open_services(*names) as services,
+        _output_folder(RunContext.of(services, begun), options, is_taken=is_run) as (
+            folder,
+            meanings,
+        ),
+    ):
         inputs = gather_inputs(services, workload, patterns, options.get("selection", Selection()))
         check_storage(services)
         pool, node_agent = check_pool(services, options.get("pool", PoolSettings()))
         run = _new_run(inputs, options).on_pool(pool.existing_pool_id)
         context = RunContext.of(services, run)
-        if options.get("resume"):
-            find_run(context)
         levels, plan = plan_run(context, workload, pool, job, inputs)
         yield (
             WorkContext(
@@ -142,9 +162,28 @@ def _preflight(
                 levels=levels,
                 folder=folder,
                 stopwatch=stopwatch,
+                folder_words=meanings,
             ),
             plan,
         )
+
+
+@contextmanager
+def _output_folder(
+    context: RunContext, options: RunOptions, *, is_taken: bool
+) -> Iterator[tuple[Path, Mapping[str, str]]]:
+    """Give the output folder, and what a run that resumes this one must know of its name."""
+    output_dir = options.get("output_dir", "results")
+    if options.get("resume"):
+        find_run(context)
+    meanings = folder_words(context, output_dir)
+    folder = folder_of(output_dir, meanings)
+    kept = meanings if placeholders_of(output_dir) & REMEMBERED else {}
+    if not is_taken:
+        yield folder, kept
+        return
+    with taken(folder, output_dir, context.run.name, get_run_logger().warning):
+        yield folder, kept
 
 
 def _check_call(options: RunOptions) -> None:

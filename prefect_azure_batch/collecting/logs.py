@@ -1,5 +1,6 @@
 """Logs of batch tasks: stdout and stderr beside the outputs, without signatures."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from prefect_azure_batch.messages import STDERR_LINES, last_lines, without_sas
@@ -21,6 +22,22 @@ def tail_of(path: Path, num_lines: int = STDERR_LINES) -> str:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - TAIL_BYTES))
         return last_lines(file.read(), num_lines)
+
+
+def delete_old_logs(folder: Path, batch_task_ids: Iterable[str]) -> None:
+    """Delete logs of earlier runs that would be taken for those of this one's batch tasks.
+
+    Args:
+        folder: the output folder.
+        batch_task_ids: of this run.
+    """
+    logs = log_path(folder, "")
+    if not logs.is_dir():
+        return
+    there = {path.name for path in logs.iterdir()}
+    for batch_task_id in there.intersection(batch_task_ids):
+        for name in STREAMS:
+            (log_path(folder, batch_task_id) / name).unlink(missing_ok=True)
 
 
 def hide_signatures(path: Path) -> None:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from rich.table import Table
 
+from prefect_azure_batch.collecting.output_folder import check_not_in_use, check_output_dir
 from prefect_azure_batch.command_line.local_services import (
     services_of_this_machine,
     start_prefect_server,
@@ -25,9 +26,11 @@ from prefect_azure_batch.command_line.local_services import (
 )
 from prefect_azure_batch.command_line.options import RunFlags
 from prefect_azure_batch.command_line.terminal import (
+    ResultFiles,
     asked_here,
     print_json,
     print_result,
+    result_files,
     show_steps_only,
     shown_progress,
 )
@@ -37,6 +40,7 @@ from prefect_azure_batch.model.workload import Workload
 from prefect_azure_batch.ownership.unfinished import unfinished
 from prefect_azure_batch.service.signals import own_process
 from prefect_azure_batch.settings import Settings, refuse_empty
+from prefect_azure_batch.staging.list_files import as_parameter, names_from
 from prefect_azure_batch.staging.local_inputs import find_inputs
 
 PREFECT_DEFAULTS = {
@@ -124,22 +128,27 @@ class CommandLine:
             "pool": checked(flags.nodes.settings),
             "job": checked(job),
         }
+        check_output_dir(flags.output_dir)
+        if not flags.plan:
+            check_not_in_use(flags.output_dir)
         workload.check()
+        if flags.inputs_from is not None:
+            inputs = [*inputs, *names_from(flags.inputs_from)]
         find_inputs(workload, inputs, flags.selection.settings())
         if flags.local and any(names):
             raise ConfigurationError("--local brings its own accounts: give no credentials with it")
         began = datetime.now().astimezone()
         own_process(stop_prefect_server)
         with services_of_this_machine(PREFECT_DEFAULTS, wanted=flags.local):
-            result = self._flow_run(inputs, {**parameters, **settings}, flags)
+            result, files = self._flow_run(inputs, {**parameters, **settings}, flags)
         if flags.as_json:
-            print_json(result, flags.output_dir)
+            print_json(result, files.json)
         else:
-            print_result(result, partial(self.table, result), began, flags.output_dir)
+            print_result(result, partial(self.table, result), began, files.folder)
 
     def _flow_run(
         self, inputs: Sequence[str], parameters: Mapping[str, Any], flags: RunFlags
-    ) -> Any:
+    ) -> tuple[Any, ResultFiles]:
         from prefect_azure_batch.service.clients import open_services  # noqa: PLC0415 - imports Prefect
 
         flow = self.load_flow()
@@ -148,9 +157,13 @@ class CommandLine:
             pass
         start_prefect_server()
         show_steps_only()
-        with shown_progress() as hide, asked_here(hide, wanted=flags.ask) as policy:
-            return flow(
-                inputs=list(inputs),
+        with (
+            shown_progress() as hide,
+            asked_here(hide, wanted=flags.ask) as policy,
+            result_files() as files,
+        ):
+            result = flow(
+                inputs=as_parameter(inputs),
                 **parameters,
                 output_dir=flags.output_dir,
                 batch_credentials=flags.batch_credentials,
@@ -159,6 +172,7 @@ class CommandLine:
                 plan_only=flags.plan,
                 resume=flags.resume,
             )
+        return result, files
 
 
 def checked(settings: Callable[[], Settings]) -> Settings:

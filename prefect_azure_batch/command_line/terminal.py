@@ -8,9 +8,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -131,8 +132,41 @@ def shown_progress() -> Iterator[Callable[[], None]]:
             on_progress.reset(token)
 
 
+@dataclass
+class ResultFiles:
+    """The files of a run beside its outputs, as it left them; others may write there afterwards.
+
+    Attributes:
+        folder: the output folder; None as long as there are no results.
+        json: `results.json`, open.
+    """
+
+    folder: Path | None = None
+    json: TextIO | None = None
+
+    def take(self, folder: Path) -> None:
+        """Open what is in a folder."""
+        from prefect_azure_batch.collecting.publish import JSON_NAME  # noqa: PLC0415 - imports Prefect
+
+        self.folder = folder
+        self.json = (folder / JSON_NAME).open(encoding="utf-8")
+
+
+@contextmanager
+def result_files() -> Iterator[ResultFiles]:
+    """Give the files of the run in the block; they are closed when nobody has them any more."""
+    from prefect_azure_batch.collecting.publish import on_results  # noqa: PLC0415 - imports Prefect
+
+    files = ResultFiles()
+    token = on_results.set(files.take)
+    try:
+        yield files
+    finally:
+        on_results.reset(token)
+
+
 def print_result(
-    result: FlowResult, table: Callable[[int], Table], began: datetime, output_dir: str
+    result: FlowResult, table: Callable[[int], Table], began: datetime, folder: Path | None
 ) -> None:
     """Print the plan, or what was found, and from when to when it all took.
 
@@ -140,7 +174,7 @@ def print_result(
         result: what the flow returned.
         table: gives the rows of the first inputs, at most so many.
         began: when the command did.
-        output_dir: where all results are.
+        folder: where all results are.
     """
     console = Console(highlight=False)
     if result.plan:
@@ -152,7 +186,8 @@ def print_result(
     console.print(table(MOST_INPUTS))
     if result.num_inputs > MOST_INPUTS:
         left_out = result.num_inputs - MOST_INPUTS
-        console.print(f"and {left_out} inputs more: see {Path(output_dir) / 'results.csv'}")
+        where = f": see {folder / 'results.csv'}" if folder else ""
+        console.print(escape(f"and {left_out} inputs more{where}"))
     ended = datetime.now().astimezone()
     console.print(
         f"{result.num_inputs} inputs; {began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S}, "
@@ -160,12 +195,11 @@ def print_result(
     )
 
 
-def print_json(result: FlowResult, output_dir: str) -> None:
+def print_json(result: FlowResult, file: TextIO | None) -> None:
     """Print the plan, or the run's `results.json`."""
     if result.plan:
         sys.stdout.write(json.dumps(dict(result.plan), ensure_ascii=False, indent=2) + "\n")
         return
-    from prefect_azure_batch.collecting.publish import JSON_NAME  # noqa: PLC0415 - imports Prefect
-
-    with (Path(output_dir) / JSON_NAME).open(encoding="utf-8") as file:
-        shutil.copyfileobj(file, sys.stdout)
+    if file:
+        with file:
+            shutil.copyfileobj(file, sys.stdout)

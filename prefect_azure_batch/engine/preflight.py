@@ -1,8 +1,7 @@
-"""What is found out before anything is created: folder, accounts, and the plan."""
+"""What is found out before anything is created: accounts, clock, and the plan."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from azure.core.pipeline import PipelineResponse
@@ -22,25 +21,6 @@ from prefect_azure_batch.settings import JobSettings, PoolSettings
 from prefect_azure_batch.staging.archives import uploads_of
 
 ARTIFACT_KEY = "plan"
-
-
-def prepare_output_dir(output_dir: str) -> Path:
-    """Make the output folder and try to write there, before anything is created.
-
-    Raises:
-        ConfigurationError: the folder cannot be made or written to.
-    """
-    folder = Path(output_dir).absolute()
-    probe = folder / ".output-dir-probe"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigurationError(
-            f"output_dir {str(folder)!r} is not writable: {error.strerror}"
-        ) from error
-    return folder
 
 
 @step("check the storage account")

@@ -113,12 +113,13 @@ class Workload(Protocol[ResultT_co]):
         return True
 
     def unpack(self, planned: PlannedTask, archive: Path, folder: Path) -> Sequence[ExitRecord]:  # noqa: ARG002 - a default
-        """Write the files of a batch task's archive into a folder.
+        """Write the files of a batch task's archive, its `unpacks_to`, into a folder.
 
         Args:
             planned: a batch task with `unpacks_to`.
             archive: its one result.
-            folder: where the files go; those of inputs that failed must not be there afterwards.
+            folder: an empty one, from which the files are moved into the output folder; those of
+                inputs that failed must not be there afterwards.
 
         Returns:
             How each input ended.
