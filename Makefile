@@ -11,7 +11,7 @@ LOCKED := install --quiet --require-hashes
 PREFECT_SERVER_API_PORT ?= 4200
 PREFECT_API_URL ?= http://127.0.0.1:$(PREFECT_SERVER_API_PORT)/api
 
-.PHONY: help run test test-crashes test-kills test-endings test-janitor test-az test-azure test-clients test-accelerator test-browser screenshots test-pythons check lint-docker fix local-azure server worker deploy accelerator benchmark-words lock clean
+.PHONY: help run test test-crashes test-kills test-endings test-answers test-janitor test-az test-azure test-clients test-accelerator test-browser screenshots test-pythons check lint-docker fix local-azure server worker deploy accelerator benchmark-words lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,7 +20,7 @@ run: $(VENV)/.run node_modules/.installed ## the main job on the laptop: count t
 	$(BIN)/python flows/top_words.py --local data/*.txt
 
 test: $(VENV)/.dev node_modules/.installed ## the test-suite, without what needs more than pip brings or very long
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not az and not browser and not old_client and not accelerator and not kills and not endings" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not az and not browser and not old_client and not accelerator and not kills and not endings and not answers" $(ARGS)
 
 test-crashes: $(VENV)/.dev ## the Batch emulator killed with -9 a hundred times under load
 	CRASHES=100 $(BIN)/python -m pytest tests/emulator/state/test_crashes.py $(ARGS)
@@ -30,6 +30,9 @@ test-kills: $(VENV)/.dev node_modules/.installed ## the flow killed with -9 afte
 
 test-endings: $(VENV)/.dev node_modules/.installed ## every ending of a run in each of its phases, and what is left
 	$(BIN)/python -m pytest -m endings -n $(WORKERS) --dist load --maxschedchunk 1 -o timeout=600 $(ARGS)
+
+test-answers: $(VENV)/.dev node_modules/.installed ## each kind of call of a run, answered badly in each way
+	$(BIN)/python -m pytest -m answers -n $(WORKERS) --dist load --maxschedchunk 1 tests/pipeline/engine/test_answers.py $(ARGS)
 
 test-janitor: $(VENV)/.dev node_modules/.installed ## the janitor held at each of its calls beside a live run
 	HELD=36 $(BIN)/python -m pytest tests/pipeline/janitor/test_janitor_beside_runs.py $(ARGS)

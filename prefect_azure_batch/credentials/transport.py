@@ -19,6 +19,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import ExponentialRetry
 
 from prefect_azure_batch.credentials.slow_calls import slow_calls
+from prefect_azure_batch.credentials.whole_heads import demand_whole_heads
 
 # Two more tries of ten seconds each: an unreachable endpoint is an error within about 35 s. While
 # a body is sent, requests takes the connection timeout as the limit for all of it.
@@ -50,9 +51,11 @@ class WholeAnswers(RequestsTransport):  # type: ignore[misc]  # has no type ther
 
     def open(self) -> None:
         """Open it; an answer that does not say of what type it is, is of the type asked for."""
+        is_new = self.session is None
         super().open()
-        if self.session is not None:
+        if is_new:
             self.session.hooks["response"] = [_say_type]
+            demand_whole_heads(self.session)
 
     def send(self, request: Any, **options: Any) -> Any:
         """Send a request, and return its answer.
