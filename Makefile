@@ -23,7 +23,7 @@ export NO_PROXY := $(no_proxy)
 endif
 endif
 
-.PHONY: help run test test-crashes test-kills test-signals test-endings test-machines test-janitor test-az test-azure test-clients test-accelerator test-browser screenshots test-pythons check lint-docker fix local-azure server worker deploy accelerator benchmark-words lock clean
+.PHONY: help run test test-crashes test-kills test-signals test-endings test-answers test-machines test-janitor test-az test-azure test-clients test-accelerator test-browser screenshots test-pythons check lint-docker fix local-azure server worker deploy accelerator benchmark-words lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,7 +32,7 @@ run: $(VENV)/.run node_modules/.installed ## the main job on the laptop: count t
 	env -u PREFECT_API_URL -u prefect_api_url $(BIN)/python flows/top_words.py --local data/*.txt
 
 test: $(VENV)/.dev node_modules/.installed ## the test-suite, without what needs more than pip brings or very long
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not az and not browser and not old_client and not accelerator and not kills and not endings and not signals and not machines" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not az and not browser and not old_client and not accelerator and not kills and not endings and not signals and not answers and not machines" $(ARGS)
 
 test-crashes: $(VENV)/.dev ## the Batch emulator killed with -9 a hundred times under load
 	CRASHES=100 $(BIN)/python -m pytest tests/emulator/state/test_crashes.py $(ARGS)
@@ -49,6 +49,9 @@ test-endings: $(VENV)/.dev node_modules/.installed ## every ending of a run in e
 
 test-machines: $(VENV)/.dev node_modules/.installed ## --local beside each kind of Prefect, home and proxy of the user
 	$(BIN)/python -m pytest -m machines -n $(WORKERS) --dist loadfile $(ARGS)
+
+test-answers: $(VENV)/.dev node_modules/.installed ## each kind of call of a run, answered badly in each way
+	$(BIN)/python -m pytest -m answers -n $(WORKERS) --dist load --maxschedchunk 1 tests/pipeline/engine/test_answers.py $(ARGS)
 
 test-janitor: $(VENV)/.dev node_modules/.installed ## the janitor held at each of its calls beside a live run
 	HELD=36 $(BIN)/python -m pytest tests/pipeline/janitor/test_janitor_beside_runs.py $(ARGS)

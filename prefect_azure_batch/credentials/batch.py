@@ -1,5 +1,6 @@
 """The block of an Azure Batch account; what stands behind the URL is not its business."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -87,6 +88,8 @@ class AzureBatchCredentials(CredentialsBlock):
         Args:
             on_answer: called with each answer of the service.
         """
+        # It writes a traceback for each error without a body; the error itself is raised.
+        logging.getLogger("azure.batch._utils.model_base").setLevel(logging.ERROR)
         return BatchClient(
             self.endpoint,
             self._credential(),

@@ -20,6 +20,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import ExponentialRetry
 
 from prefect_azure_batch.credentials.slow_calls import slow_calls
+from prefect_azure_batch.credentials.whole_heads import demand_whole_heads
 
 OnAnswer = Callable[[Any], object]
 """Called with each answer of a service, before anybody has read its body."""
@@ -54,9 +55,11 @@ class WholeAnswers(RequestsTransport):  # type: ignore[misc]  # has no type ther
 
     def open(self) -> None:
         """Open it; an answer that does not say of what type it is, is of the type asked for."""
+        is_new = self.session is None
         super().open()
-        if self.session is not None:
+        if is_new:
             self.session.hooks["response"] = [_say_type]
+            demand_whole_heads(self.session)
 
     def send(self, request: Any, **options: Any) -> Any:
         """Send a request, and return its answer.

@@ -8,6 +8,7 @@ from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     DecodeError,
+    DeserializationError,
     HttpResponseError,
     ServiceRequestError,
     ServiceResponseError,
@@ -41,7 +42,7 @@ def service_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not (isinstance(error, AzureError) or is_of_the_line(error)):
+        if not (isinstance(error, AzureError | DeserializationError) or is_of_the_line(error)):
             raise
         found = _service_error(doing, error)
         # A traceback shows the cause's text too, and a service can repeat a SAS URL in it.
