@@ -9,6 +9,7 @@ has taken over, nothing is deleted.
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -58,6 +59,9 @@ from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Outcome, Po
 SETTLE_S = 1.0
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
+
+# Why nothing is kept after all, if the services end with the command that has started them.
+services_end: ContextVar[str] = ContextVar("services_end", default="")
 
 BlockNames = tuple[str | None, str | None]
 """Saved blocks of Batch and storage; without one the environment is used."""
@@ -293,6 +297,8 @@ class CleanUp:
             return f"at the end of the run its heartbeat could not be written: {error}"
         if not kept:
             return f"nothing of run {run.name} is kept"
+        if services_end.get():
+            return f"nothing of run {run.name} is kept: {services_end.get()}"
         return (
             f"run {run.name} is kept until {until:%Y-%m-%d %H:%M} UTC; to continue it, retry the "
             f"flow run in Prefect, or run the same again with resume={run.name} "

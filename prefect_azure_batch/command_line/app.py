@@ -51,6 +51,11 @@ PREFECT_DEFAULTS = {
     # A server that is lost is given up after seconds, not a minute for every call.
     "PREFECT_CLIENT_MAX_RETRIES": "2",
 }
+SERVICES_END = (
+    "its Azure ends with the command; to be able to resume, start one that stays "
+    "(`make local-azure`, or `python -m local_azure up --env-file local-azure.env`), read the "
+    "file in your shell (`. ./local-azure.env`), and run the same without --local"
+)
 FAILED = 1
 STOPPED_BY_CTRL_C = 130
 EXIT_CODES = """
@@ -137,6 +142,8 @@ class CommandLine:
         find_inputs(workload, inputs, flags.selection.settings())
         if flags.local and any(names):
             raise ConfigurationError("--local brings its own accounts: give no credentials with it")
+        if flags.local and flags.resume:
+            raise ConfigurationError(f"--local has nothing to resume: {SERVICES_END}")
         began = datetime.now().astimezone()
         own_process(stop_prefect_server)
         with services_of_this_machine(PREFECT_DEFAULTS, wanted=flags.local):
@@ -149,8 +156,11 @@ class CommandLine:
     def _flow_run(
         self, inputs: Sequence[str], parameters: Mapping[str, Any], flags: RunFlags
     ) -> tuple[Any, ResultFiles]:
+        from prefect_azure_batch.clean_up import services_end  # noqa: PLC0415 - imports Prefect
         from prefect_azure_batch.service.clients import open_services  # noqa: PLC0415 - imports Prefect
 
+        if flags.local:
+            services_end.set(SERVICES_END)
         flow = self.load_flow()
         names = (flags.batch_credentials, flags.storage_credentials)
         with explained(local=flags.local), open_services(*names):
