@@ -32,6 +32,7 @@ from prefect_azure_batch.command_line.terminal import (
 )
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.plain_text import visible
 from prefect_azure_batch.settings import Settings
 from prefect_azure_batch.staging.local_inputs import find_inputs
 
@@ -192,7 +193,7 @@ def exit_code_of(app: App) -> int:
         sys.stderr.write("stopped by Ctrl-C\n")
         return STOPPED_BY_CTRL_C
     except Exception as error:  # noqa: BLE001 - the last resort; whatever it is, it is said once
-        sys.stderr.write("\n".join(error_lines(error)) + "\n")
+        sys.stderr.write(visible("\n".join(error_lines(error))) + "\n")
         return FAILED
 
 

@@ -39,7 +39,7 @@ def encoding_named(name: str) -> str:
     found = codec.name.replace("_", "-")
     if found in UNSUITABLE or not codec._is_text_encoding:  # noqa: SLF001 - Python itself asks it so
         raise ValueError(name)
-    # A byte order mark is no part of a word anyway.
+    # UTF-8 is read with its byte order mark, too.
     return UTF_8 if found == "utf-8-sig" else str(codec.name)
 
 

@@ -77,8 +77,9 @@ def count_stream(stream: BinaryIO, name: str, settings: CountSettings) -> Vocabu
 
 def chain_head(head: bytes, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Yield a stream of which the head has been read."""
-    yield 0, head
-    yield from read_blocks(stream, len(head))
+    first = head + stream.read(BLOCK_BYTES - len(head))
+    yield 0, first
+    yield from read_blocks(stream, len(first))
 
 
 def gunzip(head: bytes, stream: BinaryIO, name: str, encoding: str) -> Iterator[tuple[int, bytes]]:

@@ -119,7 +119,7 @@ def ascii_table(is_kept: Callable[[str], bool], make: Callable[[str], str]) -> b
 
 UNICODE_TABLE = ascii_table(lambda c: c.isalnum() or c == "'", str.lower)
 TUTORIAL_TABLE = ascii_table(lambda c: not c.isspace(), str)
-# White space separates in both, and is no part of a character in any encoding that extends ASCII.
+# White space separates in both; no encoding that extends ASCII uses it within a character.
 WHITE_SPACE_TABLE = ascii_table(lambda c: c not in "\t\n\v\f\r ", str)
 DEFINITIONS = {
     "unicode": Definition("unicode", UNICODE_TABLE, unicode_words, fold),
