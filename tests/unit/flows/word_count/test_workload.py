@@ -191,6 +191,15 @@ def test_compressed_inputs_that_cannot_be_split_are_named() -> None:
     }
 
 
+def test_texts_that_cannot_be_cut_are_named() -> None:
+    """The plan says that their encoding is the reason."""
+    wide = WordCount(settings=CountSettings(split_bytes=MEBIBYTE, encoding="utf-16"))
+
+    assert wide.plan_rows([InputFile("a.txt", 2 * MEBIBYTE)]) == {
+        "counted whole": "a.txt, cannot be split: text in utf-16"
+    }
+
+
 def test_plan_has_levels() -> None:
     """The batch tasks that count come first, then those that add up what they leave."""
     inputs = [InputFile("a.txt", 2 * MEBIBYTE, "a.txt")]

@@ -135,3 +135,19 @@ def test_many_outputs_are_bounded() -> None:
 
     assert len(page_rows(outputs)) == 100
     assert bounds(outputs) == "; the first 100 of 500 inputs"
+
+
+def test_nothing_of_a_name_is_obeyed() -> None:
+    """Names of files are no formula, no escape and no markup: in files and on the page."""
+    name = "=x\x1b[2J\u202e.txt"
+    summary = Summary("run-1", Result({name: [("-1", 1)]}), {}, None)
+
+    assert list(csv.reader(written(write_csv, summary).splitlines()))[1][1:3] == [
+        r"'=x\x1b[2J\u202e.txt",
+        "'-1",
+    ]
+    text = written(write_json, summary)
+    assert json.loads(text)["inputs"] == {name: [["-1", 1]]}
+    (row,) = page_rows(summary.result)
+    for shown in (text, str(row["input"]), as_markdown(summary)):
+        assert not {"\x1b", "\u202e"} & set(shown)
