@@ -98,7 +98,7 @@ def warn_of_false_suffixes(outputs: Outputs) -> None:
     false = [row.name for row in outputs if row.path.lower().endswith(".gz") and not _is_gzip(row)]
     if false:
         get_run_logger().warning(
-            "%d outputs end with .gz and are not compressed, such as that of %r: say by "
+            "%d output(s) end with .gz and are not compressed, such as that of %r: say by "
             "output_suffix (--output-suffix) what the program writes",
             *(len(false), false[0]),
         )
