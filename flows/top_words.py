@@ -41,6 +41,7 @@ from prefect_azure_batch import (
     Selection,
     bounded,
     hooks,
+    one_line,
     plan_workload,
     run_workload,
     title_of,
@@ -56,7 +57,7 @@ def _run_name() -> str:
     given = flow_run.parameters
     job = CountSettings.model_validate(given["job"])
     what = f"{Path(job.program).name} on" if job.program else f"top {given['num_words']} words of"
-    return f"{what} {title_of(given['inputs'])}"[:120]
+    return one_line(f"{what} {title_of(given['inputs'])}"[:120])
 
 
 @bounded
@@ -116,7 +117,10 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
         return Result({}, plan=dict(plan_workload(workload, inputs, **options).rows()))
     if own:
         return Result({}, outputs={row.name: row for row in run_workload(own, inputs, **options)})
-    return run_workload(WordCount(num_words, job), inputs, **options)
+    result = run_workload(WordCount(num_words, job), inputs, **options)
+    if warning := result.warning(job.encoding):
+        get_run_logger().warning("%s", warning)
+    return result
 
 
 def _own_program(inputs: list[str] | ListFile, num_words: int, job: CountSettings) -> PythonProgram:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from prefect_azure_batch.clean_up import hooks
     from prefect_azure_batch.command_line.app import CommandLine, exit_code_of
     from prefect_azure_batch.command_line.options import BatchTaskOptions, RunFlags
+    from prefect_azure_batch.command_line.terminal import table_of
     from prefect_azure_batch.credentials.batch import AzureBatchCredentials
     from prefect_azure_batch.credentials.storage import AzureStorageCredentials
     from prefect_azure_batch.messages import without_sas
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         upload_of,
     )
     from prefect_azure_batch.model.workload import Workload
+    from prefect_azure_batch.plain_text import one_line
     from prefect_azure_batch.staging.list_files import list_file, title_of
     from prefect_azure_batch.workload_run import RunOptions, plan_workload, run_workload
     from prefect_azure_batch.workloads.python_program import PythonProgram
@@ -96,12 +98,14 @@ __all__ = [
     "hooks",
     "is_gzip",
     "list_file",
+    "one_line",
     "output_name_of",
     "outputs_of",
     "place_of",
     "plan_workload",
     "run_workload",
     "safe_name",
+    "table_of",
     "title_of",
     "upload_of",
     "without_sas",
@@ -112,6 +116,7 @@ _MODULES = {
     "clean_up": "hooks",
     "command_line.app": "CommandLine exit_code_of",
     "command_line.options": "BatchTaskOptions RunFlags",
+    "command_line.terminal": "table_of",
     "credentials.batch": "AzureBatchCredentials",
     "credentials.storage": "AzureStorageCredentials",
     "messages": "without_sas",
@@ -122,6 +127,7 @@ _MODULES = {
     "model.tasks": "BlobPlace FileOnDisk InputFile Level NodeFile NodeOutput PlannedTask Upload "
     "is_gzip place_of upload_of",
     "model.workload": "Workload",
+    "plain_text": "one_line",
     "staging.list_files": "list_file title_of",
     "workload_run": "RunOptions plan_workload run_workload",
     "workloads.python_program": "PythonProgram",

@@ -4,12 +4,15 @@ import shlex
 from pathlib import Path
 
 from prefect import flow
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from prefect_azure_batch.bounded_flow import bounded
 from prefect_azure_batch.clean_up import hooks
 from prefect_azure_batch.model.list_file import ListFile
-from prefect_azure_batch.model.result import Outputs
+from prefect_azure_batch.model.result import OutputRow, Outputs
+from prefect_azure_batch.model.tasks import is_gzip
+from prefect_azure_batch.plain_text import one_line
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings, Selection
 from prefect_azure_batch.staging.list_files import title_of
 from prefect_azure_batch.workload_run import RunOptions, plan_workload, run_workload
@@ -31,7 +34,7 @@ def run_name(command: str, inputs: object) -> str:
         program = next(iter(shlex.split(command)), "nothing")
     except ValueError:
         program = command
-    return f"{Path(program).name} on {title_of(inputs)}"[:120]
+    return one_line(f"{Path(program).name} on {title_of(inputs)}"[:120])
 
 
 @bounded
@@ -91,4 +94,22 @@ def batch_map(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
     }
     if plan_only:
         return Outputs(plan=dict(plan_workload(workload, inputs, **options).rows()))
-    return run_workload(workload, inputs, **options)
+    outputs = run_workload(workload, inputs, **options)
+    warn_of_false_suffixes(outputs)
+    return outputs
+
+
+def warn_of_false_suffixes(outputs: Outputs) -> None:
+    """Warn of outputs that are called compressed, as their inputs are, and are not."""
+    false = [row.name for row in outputs if row.path.lower().endswith(".gz") and not _is_gzip(row)]
+    if false:
+        get_run_logger().warning(
+            "%d output(s) end with .gz and are not compressed, such as that of %r: say by "
+            "output_suffix (--output-suffix) what the program writes",
+            *(len(false), false[0]),
+        )
+
+
+def _is_gzip(row: OutputRow) -> bool:
+    with Path(row.path).open("rb") as file:
+        return row.size == 0 or is_gzip(file.read(2))

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from prefect_azure_batch.plain_text import visible
+
 # Of stderr, in errors and reports.
 STDERR_LINES = 20
 LONGEST_LINE = 300
@@ -40,10 +42,15 @@ def advice(code: str | None) -> str:
 
 
 def without_sas(text: str) -> str:
-    """Return a text of a service or a node without the signatures of SAS URLs in it.
+    """Return a text of a service or a node without signatures of SAS URLs, safe to be shown.
 
     Services repeat a URL that they could not use in what they answer.
     """
+    return visible(without_signatures(text))
+
+
+def without_signatures(text: str) -> str:
+    """Return a text without the signatures of SAS URLs, and otherwise as it is."""
     return SIGNATURE.sub(r"\1***", text)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from shutil import copyfileobj
 from typing import IO
 
+from flows.word_count.output_names import words_name_of
 from flows.word_count.packing import archive_of, manifest_of
 from prefect_azure_batch import (
     ExitRecord,
@@ -15,7 +16,6 @@ from prefect_azure_batch import (
     OutputDamaged,
     Run,
     Upload,
-    output_name_of,
     upload_of,
     without_sas,
 )
@@ -53,7 +53,7 @@ def unpack(archive: Path, inputs: Sequence[str], folder: Path) -> list[ExitRecor
     Raises:
         OutputDamaged: it is not an archive, or a record or an output is not there.
     """
-    expected = {output_name_of(name): folder / output_name_of(name) for name in inputs}
+    expected = {words_name_of(name): folder / words_name_of(name) for name in inputs}
     for path in expected.values():
         path.unlink(missing_ok=True)
     records: dict[str, ExitRecord] = {}
@@ -109,7 +109,7 @@ def _checked(
     for name in inputs:
         if name not in records:
             raise OutputDamaged(f"the archive has no exit record of input {name!r}")
-        path = folder / output_name_of(name)
+        path = folder / words_name_of(name)
         if records[name].exit_code:
             path.unlink(missing_ok=True)
         elif not path.is_file():

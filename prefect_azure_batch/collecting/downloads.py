@@ -24,6 +24,7 @@ from prefect_azure_batch.errors import ConfigurationError, OutputDamaged, Servic
 from prefect_azure_batch.model.result import Ending, ExitRecord, Failure
 from prefect_azure_batch.model.tasks import BlobPlace, PlannedTask
 from prefect_azure_batch.model.written_files import md5_of
+from prefect_azure_batch.plain_text import one_line
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.parallel import NUM_THREADS, TURN_S
 from prefect_azure_batch.service.specs import log_folder
@@ -214,7 +215,7 @@ class Downloads:
     def _show(self, planned: PlannedTask, ending: Ending | None, reason: str) -> None:
         if self._is_visible:
             message = _summary(ending) + (f": {reason}" if reason else "")
-            title = f"{planned.id}: {', '.join(planned.inputs)}"[:120]
+            title = one_line(f"{planned.id}: {', '.join(planned.inputs)}"[:120])
             show(title, message, succeeded=not reason, return_state=True)
 
 

@@ -1,6 +1,5 @@
 """The failure report: what failed, by cause, written before anything is deleted."""
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
+from prefect_azure_batch.collecting.csv_file import write_rows
 from prefect_azure_batch.collecting.logs import log_path, tail_of
 from prefect_azure_batch.collecting.markdown import code_block, escaped, table
 from prefect_azure_batch.errors import BatchTaskError, BatchTasksFailed, OutputMissing
@@ -99,9 +99,7 @@ def write_failures(run: Run, failures: Sequence[Failure], folder: Path) -> str:
     report = failure_report(run, failures, folder)
     (folder / REPORT_NAME).write_text(report, "utf-8")
     with (folder / ALL_NAME).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(ROW)
-        writer.writerows(_rows(failures))
+        write_rows(file, ROW, _rows(failures))
     return report
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from prefect_azure_batch.messages import STDERR_LINES, last_lines, without_sas
+from prefect_azure_batch.messages import STDERR_LINES, last_lines, without_signatures
 from prefect_azure_batch.service.specs import log_folder
 
 STREAMS = ("stdout.txt", "stderr.txt")
@@ -47,5 +47,6 @@ def hide_signatures(path: Path) -> None:
     partial = path.with_name(f".{path.name}.part")
     with path.open("rb") as log, partial.open("wb") as hidden:
         # Every byte is a character of Latin-1, and comes back as it was.
-        hidden.writelines(without_sas(line.decode("latin-1")).encode("latin-1") for line in log)
+        lines = (without_signatures(line.decode("latin-1")) for line in log)
+        hidden.writelines(line.encode("latin-1") for line in lines)
     partial.replace(path)

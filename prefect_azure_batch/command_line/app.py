@@ -38,6 +38,7 @@ from prefect_azure_batch.credentials.proxies import bypass_on_this_machine
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
 from prefect_azure_batch.model.workload import Workload
 from prefect_azure_batch.ownership.unfinished import unfinished
+from prefect_azure_batch.plain_text import visible
 from prefect_azure_batch.service.signals import own_process
 from prefect_azure_batch.settings import Settings, refuse_empty
 from prefect_azure_batch.staging.list_files import as_parameter, names_from
@@ -234,7 +235,7 @@ def exit_code_of(app: App) -> int:
         sys.stderr.write("\n".join(["stopped by Ctrl-C", *unfinished.values()]) + "\n")
         return STOPPED_BY_CTRL_C
     except Exception as error:  # noqa: BLE001 - the last resort; whatever it is, it is said once
-        sys.stderr.write("\n".join([*error_lines(error), *unfinished.values()]) + "\n")
+        sys.stderr.write(visible("\n".join([*error_lines(error), *unfinished.values()])) + "\n")
         return FAILED
 
 

@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from prefect_azure_batch.command_line.app import FAILED
 from prefect_azure_batch.credentials.proxies import bypass_on_this_machine
+from prefect_azure_batch.plain_text import visible
 
 if TYPE_CHECKING:
     from prefect_azure_batch.credentials.batch import AzureBatchCredentials
@@ -80,7 +81,7 @@ def _failed(error: Exception) -> int:
     from prefect_azure_batch.credentials.loading import plain_message  # noqa: PLC0415 - Prefect
 
     message = plain_message(error) if isinstance(error, ValueError) else str(error)
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(f"error: {visible(message)}\n")
     return FAILED
 
 

@@ -1,12 +1,11 @@
 """What a person sees on a terminal: progress, questions, the result."""
 
-import json
 import logging
 import select
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
+from prefect_azure_batch.plain_text import json_text, one_line
 from prefect_azure_batch.service.signals import PAUSE_SLICE_S, check_signals, current_signals
 from prefect_azure_batch.settings import CleanUpPolicy, Policy
 
@@ -165,6 +165,24 @@ def result_files() -> Iterator[ResultFiles]:
         on_results.reset(token)
 
 
+def table_of(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> Table:
+    """Return a table for a terminal; what is in its cells is shown, and never obeyed.
+
+    Args:
+        columns: their titles.
+        rows: the cells of each, in the order of the columns.
+    """
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*map(cell, row.values()))
+    return table
+
+
+def cell(value: object) -> str:
+    """Return what a cell of a table shows: neither markup nor control characters do anything."""
+    return escape(one_line(str(value)))
+
+
 def print_result(
     result: FlowResult, table: Callable[[int], Table], began: datetime, folder: Path | None
 ) -> None:
@@ -179,15 +197,15 @@ def print_result(
     console = Console(highlight=False)
     if result.plan:
         plan = Table("Would create", "", show_header=False)
-        for title, value in result.plan.items():
-            plan.add_row(title, escape(value))
+        for row in result.plan.items():
+            plan.add_row(*map(cell, row))
         console.print(plan)
         return
     console.print(table(MOST_INPUTS))
     if result.num_inputs > MOST_INPUTS:
         left_out = result.num_inputs - MOST_INPUTS
-        where = f": see {folder / 'results.csv'}" if folder else ""
-        console.print(escape(f"and {left_out} inputs more{where}"))
+        where = f": see {cell(folder / 'results.csv')}" if folder else ""
+        console.print(f"and {left_out} inputs more{where}")
     ended = datetime.now().astimezone()
     console.print(
         f"{result.num_inputs} inputs; {began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S}, "
@@ -198,7 +216,7 @@ def print_result(
 def print_json(result: FlowResult, file: TextIO | None) -> None:
     """Print the plan, or the run's `results.json`."""
     if result.plan:
-        sys.stdout.write(json.dumps(dict(result.plan), ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json_text(dict(result.plan), indent=2) + "\n")
         return
     if file:
         with file:

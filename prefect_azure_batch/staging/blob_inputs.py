@@ -11,6 +11,7 @@ from prefect.logging import get_run_logger
 from prefect_azure_batch.errors import BadInput
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, is_gzip
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.plain_text import one_line
 from prefect_azure_batch.service.answers import content_of, optional
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.refusals import error_code
@@ -18,11 +19,13 @@ from prefect_azure_batch.service.step import step
 from prefect_azure_batch.settings import Selection
 from prefect_azure_batch.staging.local_inputs import (
     BLOB_SCHEME,
-    HEAD_BYTES,
     find_inputs,
     is_selected,
     path_below,
 )
+
+# What a workload is shown of a blob: one call brings it.
+HEAD_BYTES = 64 * 1024
 
 
 @step("find the inputs")
@@ -100,7 +103,7 @@ def _examined(
         get_run_logger().info(
             "%d blobs begin with %s; %d of them were looked into",
             len(found),
-            _url(prefix),
+            one_line(_url(prefix)),
             len(chosen),
         )
     return examined
@@ -110,7 +113,8 @@ def _look(services: Services, workload: Workload[Any], source: InputFile) -> Inp
     if source.blob is None or source.size == 0:
         return source
     blob = services.blobs.get_blob_client(source.blob.container, source.blob.name)
-    head = content_of(blob.download_blob(offset=0, length=HEAD_BYTES))
+    length = min(workload.head_bytes, HEAD_BYTES)
+    head = content_of(blob.download_blob(offset=0, length=length))
     if refusal := workload.refusal(head):
         raise BadInput(
             f"input {_url(source.blob)!r} {refusal}, or leave it out by selection.exclude"

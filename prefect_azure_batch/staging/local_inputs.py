@@ -18,8 +18,6 @@ from prefect_azure_batch.model.tasks import BlobPlace, InputFile, is_gzip
 from prefect_azure_batch.model.workload import Workload
 from prefect_azure_batch.settings import Selection
 
-# What a workload is shown of a file.
-HEAD_BYTES = 8192
 BLOB_SCHEME = "az://"
 EVERYTHING = Selection()
 
@@ -138,7 +136,7 @@ def _look(workload: Workload[Any], path: str) -> tuple[InputFile, str]:
         if not is_regular:
             raise BadInput(f"input {path!r} is not a regular file: save its content to one")
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - no Path per file
-            head = file.read(HEAD_BYTES)
+            head = file.read(workload.head_bytes)
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise BadInput(f"input {path!r} is unreadable: {error.strerror}") from error

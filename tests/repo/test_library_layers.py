@@ -10,7 +10,7 @@ from tests.repo.test_imports import FILES, TREES, imports_of, within
 
 LIBRARY = "prefect_azure_batch"
 FLOORS = (
-    "credentials settings errors messages",
+    "credentials settings errors messages plain_text",
     "model",
     "service",
     "staging running collecting ownership workloads",

@@ -111,7 +111,7 @@ def test_files_beside_the_outputs(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [(row["input"], row["batch_task"], row["exit_code"]) for row in rows] == [
         ("a.txt", "bundle0", ""),
-        ("=b.txt", "bundle0", ""),
+        ("'=b.txt", "bundle0", ""),
         ("1.txt", "topNtask1", "3"),
     ]
 

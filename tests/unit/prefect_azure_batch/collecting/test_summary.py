@@ -39,6 +39,7 @@ def test_json() -> None:
         "phases_s": {"upload": 1.5, "counting": 2.25},
         "nodes": None,
         "total": [["the", 8], ["čas", 1]],
+        "undecodable_bytes": {},
         "inputs": {'a".txt': [["the", 8], ["čas", 1]], "empty.txt": []},
     }
 
@@ -48,18 +49,18 @@ def test_json_of_many_inputs_has_a_line_each() -> None:
     words: dict[str, WordCounts] = {f"{number}.txt": [("x", 1)] for number in range(10_000)}
     text = written(write_json, Summary("r", Result(words), {}, node_use(2, 1800, 0.5)))
 
-    assert text.count("\n") == 10_000 + 9
+    assert text.count("\n") == 10_000 + 10
     assert json.loads(text)["nodes"] == {"num_nodes": 2, "node_seconds": 3600, "cost": 0.5}
 
 
 def test_csv() -> None:
     """The CSV file has a row per input and word; those of the total have no input."""
     assert list(csv.reader(written(write_csv, SUMMARY).splitlines())) == [
-        ["run_id", "input", "word", "count"],
-        ["run-1", "", "the", "8"],
-        ["run-1", "", "čas", "1"],
-        ["run-1", 'a".txt', "the", "8"],
-        ["run-1", 'a".txt', "čas", "1"],
+        ["run_id", "input", "word", "count", "undecodable_bytes"],
+        ["run-1", "", "the", "8", "0"],
+        ["run-1", "", "čas", "1", "0"],
+        ["run-1", 'a".txt', "the", "8", "0"],
+        ["run-1", 'a".txt', "čas", "1", "0"],
     ]
 
 
@@ -134,3 +135,19 @@ def test_many_outputs_are_bounded() -> None:
 
     assert len(page_rows(outputs)) == 100
     assert bounds(outputs) == "; the first 100 of 500 inputs"
+
+
+def test_nothing_of_a_name_is_obeyed() -> None:
+    """Names of files are no formula, no escape and no markup: in files and on the page."""
+    name = "=x\x1b[2J\u202e.txt"
+    summary = Summary("run-1", Result({name: [("-1", 1)]}), {}, None)
+
+    assert list(csv.reader(written(write_csv, summary).splitlines()))[1][1:3] == [
+        r"'=x\x1b[2J\u202e.txt",
+        "'-1",
+    ]
+    text = written(write_json, summary)
+    assert json.loads(text)["inputs"] == {name: [["-1", 1]]}
+    (row,) = page_rows(summary.result)
+    for shown in (text, str(row["input"]), as_markdown(summary)):
+        assert not {"\x1b", "\u202e"} & set(shown)
