@@ -11,16 +11,28 @@ LOCKED := install --quiet --require-hashes
 PREFECT_SERVER_API_PORT ?= 4200
 PREFECT_API_URL ?= http://127.0.0.1:$(PREFECT_SERVER_API_PORT)/api
 
-.PHONY: help run test test-crashes test-kills test-endings test-janitor test-az test-azure test-clients test-accelerator test-browser screenshots test-pythons check lint-docker fix local-azure server worker deploy accelerator benchmark-words lock clean
+# What is on this machine is never asked through a proxy. Without one the variable is not set: on
+# macOS it alone would hide the system's proxies.
+comma := ,
+THIS_MACHINE := 127.0.0.1,localhost,::1,127.0.0.0/8
+ifneq ($(http_proxy)$(HTTP_PROXY)$(https_proxy)$(HTTPS_PROXY)$(all_proxy)$(ALL_PROXY),)
+NOT_BY_PROXY := $(or $(no_proxy),$(NO_PROXY))
+ifneq ($(NOT_BY_PROXY),*)
+export no_proxy := $(if $(NOT_BY_PROXY),$(NOT_BY_PROXY)$(comma))$(THIS_MACHINE)
+export NO_PROXY := $(no_proxy)
+endif
+endif
+
+.PHONY: help run test test-crashes test-kills test-signals test-endings test-answers test-machines test-janitor test-az test-azure test-clients test-accelerator test-browser screenshots test-pythons check lint-docker fix local-azure server worker deploy accelerator benchmark-words lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: $(VENV)/.run node_modules/.installed ## the main job on the laptop: count the words of data/*.txt
-	$(BIN)/python flows/top_words.py --local data/*.txt
+	env -u PREFECT_API_URL -u prefect_api_url $(BIN)/python flows/top_words.py --local data/*.txt
 
 test: $(VENV)/.dev node_modules/.installed ## the test-suite, without what needs more than pip brings or very long
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not az and not browser and not old_client and not accelerator and not kills and not endings" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not az and not browser and not old_client and not accelerator and not kills and not endings and not signals and not answers and not machines" $(ARGS)
 
 test-crashes: $(VENV)/.dev ## the Batch emulator killed with -9 a hundred times under load
 	CRASHES=100 $(BIN)/python -m pytest tests/emulator/state/test_crashes.py $(ARGS)
@@ -28,8 +40,18 @@ test-crashes: $(VENV)/.dev ## the Batch emulator killed with -9 a hundred times 
 test-kills: $(VENV)/.dev node_modules/.installed ## the flow killed with -9 after each of its steps, and resumed
 	$(BIN)/python -m pytest -m kills tests/pipeline/engine/test_kills.py $(ARGS)
 
+test-signals: $(VENV)/.dev node_modules/.installed ## a signal at each of many lines, and SIGNALS at random ones
+	SIGNALS=$(SIGNALS) $(BIN)/python -m pytest -m signals -o timeout=14400 tests/pipeline/clean_up $(ARGS)
+SIGNALS ?= 2000
+
 test-endings: $(VENV)/.dev node_modules/.installed ## every ending of a run in each of its phases, and what is left
 	$(BIN)/python -m pytest -m endings -n $(WORKERS) --dist load --maxschedchunk 1 -o timeout=600 $(ARGS)
+
+test-machines: $(VENV)/.dev node_modules/.installed ## --local beside each kind of Prefect, home and proxy of the user
+	$(BIN)/python -m pytest -m machines -n $(WORKERS) --dist loadfile $(ARGS)
+
+test-answers: $(VENV)/.dev node_modules/.installed ## each kind of call of a run, answered badly in each way
+	$(BIN)/python -m pytest -m answers -n $(WORKERS) --dist load --maxschedchunk 1 tests/pipeline/engine/test_answers.py $(ARGS)
 
 test-janitor: $(VENV)/.dev node_modules/.installed ## the janitor held at each of its calls beside a live run
 	HELD=36 $(BIN)/python -m pytest tests/pipeline/janitor/test_janitor_beside_runs.py $(ARGS)
@@ -120,8 +142,9 @@ lock: ## renew requirements/*.txt and Azurite's package-lock.json (needs uv)
 	uv pip compile pyproject.toml local_azure/pyproject.toml $(UV_FLAGS) -o requirements/run.txt
 	uv pip compile pyproject.toml local_azure/pyproject.toml --group pyproject.toml:dev --constraint requirements/run.txt $(UV_FLAGS) -o requirements/dev.txt
 	uv pip compile --group browser --constraint requirements/run.txt $(UV_FLAGS) -o requirements/browser.txt
+	rm local_azure/npm/package-lock.json
 	npm install --prefix local_azure/npm --package-lock-only --omit-lockfile-registry-resolved=true
-UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+UV_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean: ## remove what make has made
 	rm -rf $(VENV) $(VENV)-* node_modules .azurite-* .prefect

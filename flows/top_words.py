@@ -34,13 +34,17 @@ from flows.word_count.workload import WordCount
 from prefect_azure_batch import (
     CleanUpPolicy,
     ConfigurationError,
+    ListFile,
     PoolSettings,
     PythonProgram,
     RunOptions,
     Selection,
+    bounded,
     hooks,
+    one_line,
     plan_workload,
     run_workload,
+    title_of,
     without_sas,
 )
 
@@ -54,12 +58,13 @@ def _run_name() -> str:
     given = flow_run.parameters
     job = CountSettings.model_validate(given["job"])
     what = f"{Path(job.program).name} on" if job.program else f"top {given['num_words']} words of"
-    return without_sas(f"{what} {', '.join(given['inputs'])}")[:120]
+    return one_line(without_sas(f"{what} {title_of(given['inputs'])}")[:120])
 
 
+@bounded
 @flow(name="top-words", flow_run_name=_run_name, **hooks)
 def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in Prefect's UI
-    inputs: list[str],
+    inputs: list[str] | ListFile,
     num_words: Annotated[int, Field(ge=1)] = DEFAULT_NUM_WORDS,
     output_dir: str = "results",
     batch_credentials: str | None = None,
@@ -77,9 +82,11 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
     Args:
         inputs: Files, folders (their texts; all files for a program of your own) and globs,
             relative to the working directory, and `az://container/prefix` for blobs of the
-            storage account.
+            storage account; a long list is in a file, as `list_file` writes it.
         num_words: How many words of each file, at least 1; not for a program of your own.
-        output_dir: Folder for the outputs and logs; made if absent, same names are replaced.
+        output_dir: Folder for the outputs and logs, for one run at a time; made if absent, same
+            names are replaced. It may contain `{run}` (the run's name), `{name}` (the flow run's)
+            and `{date}` (of its start, UTC).
         batch_credentials: Name of a saved block; without one the environment or .env is used.
         storage_credentials: Name of a saved block; without one the environment or .env is used.
         pool: The nodes.
@@ -116,15 +123,21 @@ def top_words(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
     if own:
         found = run_workload(own, inputs, **options)
         return Result({}, outputs={row.name: row for row in found}, left_out=found.left_out)
-    return run_workload(WordCount(num_words, job), inputs, **options)
+    result = run_workload(WordCount(num_words, job), inputs, **options)
+    if warning := result.warning(job.encoding):
+        get_run_logger().warning("%s", warning)
+    return result
 
 
-def _own_program(inputs: list[str], num_words: int, job: CountSettings) -> PythonProgram:
+def _own_program(inputs: list[str] | ListFile, num_words: int, job: CountSettings) -> PythonProgram:
     """Return the workload of `job.program`, for one version, and say what to write instead."""
     command = shlex.join((str(job.program), *job.program_arguments))
     suffix = f", output_suffix={job.output_suffix!r}" if job.output_suffix else ""
     get_run_logger().warning(
-        "job.program goes with the next version: write batch_map(%r, %r%s)", command, inputs, suffix
+        "job.program goes with the next version: write batch_map(%r, %.200r%s)",
+        command,
+        inputs,
+        suffix,
     )
     if num_words != DEFAULT_NUM_WORDS:
         raise ConfigurationError(

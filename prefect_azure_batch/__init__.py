@@ -20,13 +20,16 @@ from prefect_azure_batch.settings import (
 )
 
 if TYPE_CHECKING:
+    from prefect_azure_batch.bounded_flow import bounded
     from prefect_azure_batch.clean_up import hooks
     from prefect_azure_batch.command_line.app import CommandLine, exit_code_of
     from prefect_azure_batch.command_line.options import BatchTaskOptions, RunFlags
+    from prefect_azure_batch.command_line.terminal import table_of
     from prefect_azure_batch.credentials.batch import AzureBatchCredentials
     from prefect_azure_batch.credentials.storage import AzureStorageCredentials
     from prefect_azure_batch.messages import without_sas
     from prefect_azure_batch.model.left_out import LeftOut
+    from prefect_azure_batch.model.list_file import ListFile
     from prefect_azure_batch.model.names import output_name_of, safe_name
     from prefect_azure_batch.model.result import (
         Cell,
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
         upload_of,
     )
     from prefect_azure_batch.model.workload import Workload
+    from prefect_azure_batch.plain_text import one_line
+    from prefect_azure_batch.staging.list_files import list_file, title_of
     from prefect_azure_batch.workload_run import RunOptions, plan_workload, run_workload
     from prefect_azure_batch.workloads.python_program import PythonProgram
 
@@ -71,6 +76,7 @@ __all__ = [
     "JobSettings",
     "LeftOut",
     "Level",
+    "ListFile",
     "NodeFile",
     "NodeOutput",
     "OutputDamaged",
@@ -90,34 +96,44 @@ __all__ = [
     "Upload",
     "Workload",
     "batch_map",
+    "bounded",
     "exit_code_of",
     "hooks",
     "is_gzip",
     "left_out_of",
+    "list_file",
+    "one_line",
     "output_name_of",
     "outputs_of",
     "place_of",
     "plan_workload",
     "run_workload",
     "safe_name",
+    "table_of",
+    "title_of",
     "upload_of",
     "without_sas",
 ]
 
 _MODULES = {
+    "bounded_flow": "bounded",
     "clean_up": "hooks",
     "command_line.app": "CommandLine exit_code_of",
     "command_line.options": "BatchTaskOptions RunFlags",
+    "command_line.terminal": "table_of",
     "credentials.batch": "AzureBatchCredentials",
     "credentials.storage": "AzureStorageCredentials",
     "messages": "without_sas",
     "model.left_out": "LeftOut",
+    "model.list_file": "ListFile",
     "model.names": "output_name_of safe_name",
     "model.result": "Cell ExitRecord OutputRow Outputs ResultTables outputs_of",
     "model.run": "Run",
     "model.tasks": "BlobPlace FileOnDisk InputFile Level NodeFile NodeOutput PlannedTask Upload "
     "is_gzip left_out_of place_of upload_of",
     "model.workload": "Workload",
+    "plain_text": "one_line",
+    "staging.list_files": "list_file title_of",
     "workload_run": "RunOptions plan_workload run_workload",
     "workloads.python_program": "PythonProgram",
 }

@@ -1,13 +1,16 @@
 """`batch_map`: the flow of that name, as a function. It imports Prefect only when it is used."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
+from prefect_azure_batch.credentials.proxies import bypass_on_this_machine
 from prefect_azure_batch.paths import check_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from prefect import Flow
 
+    from prefect_azure_batch.model.list_file import ListFile
     from prefect_azure_batch.model.result import Outputs
     from prefect_azure_batch.workload_run import RunOptions
 
@@ -27,7 +30,7 @@ class BatchMap:
     def __call__(
         self,
         command: str,
-        inputs: Sequence[str],
+        inputs: "Sequence[str] | ListFile",
         *,
         output_suffix: str | None = None,
         plan_only: bool = False,
@@ -38,7 +41,8 @@ class BatchMap:
         Args:
             command: a Python file and its arguments, split as a shell splits them.
             inputs: files, folders and globs, relative to the working directory, and
-                `az://container/prefix` for blobs of the storage account.
+                `az://container/prefix` for blobs of the storage account. A list that is too
+                long for a parameter of Prefect is written to a file, and the run reads it there.
             output_suffix: what outputs end with, such as `.json`; None: as their inputs do.
             plan_only: say what would be created, and stop.
             options: how; see `RunOptions`.
@@ -49,11 +53,16 @@ class BatchMap:
         Raises:
             PipelineError: an input has no output; the message says why and what to do.
         """
-        # Prefect could not send them, and would not say which.
-        for name, text in (("command", command), *(("input", pattern) for pattern in inputs)):
-            check_text(text, name)
+        # A server of Prefect on this machine is not asked through a proxy.
+        bypass_on_this_machine()
+        from prefect_azure_batch.model.list_file import ListFile  # noqa: PLC0415 - Pydantic
+        from prefect_azure_batch.staging.list_files import as_parameter  # noqa: PLC0415 - as above
+
+        # Prefect could not send it, and would not say why.
+        check_text(command, "command")
+        listed = inputs if isinstance(inputs, ListFile) else as_parameter(inputs)
         given = {"output_suffix": output_suffix, "plan_only": plan_only, **options}
-        return self.flow(command, list(inputs), **given)
+        return self.flow(command, listed, **given)
 
     @property
     def flow(self) -> "Flow[..., Outputs]":

@@ -1,16 +1,21 @@
 """The flow of `batch_map`: a Python program of the user's own over many inputs."""
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import flow
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
+from prefect_azure_batch.bounded_flow import bounded
 from prefect_azure_batch.clean_up import hooks
 from prefect_azure_batch.messages import without_sas
-from prefect_azure_batch.model.result import Outputs
+from prefect_azure_batch.model.list_file import ListFile
+from prefect_azure_batch.model.result import OutputRow, Outputs
+from prefect_azure_batch.model.tasks import is_gzip
+from prefect_azure_batch.plain_text import one_line
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings, Selection
+from prefect_azure_batch.staging.list_files import title_of
 from prefect_azure_batch.workload_run import RunOptions, plan_workload, run_workload
 from prefect_azure_batch.workloads.python_program import PythonProgram
 
@@ -24,19 +29,20 @@ def _run_name() -> str:
     return run_name(flow_run.parameters["command"], flow_run.parameters["inputs"])
 
 
-def run_name(command: str, inputs: Sequence[str]) -> str:
+def run_name(command: str, inputs: object) -> str:
     """Return what a flow run is called, also if the flow will refuse its command."""
     try:
         program = next(iter(shlex.split(command)), "nothing")
     except ValueError:
         program = command
-    return without_sas(f"{Path(program).name} on {', '.join(inputs)}")[:120]
+    return one_line(without_sas(f"{Path(program).name} on {title_of(inputs)}")[:120])
 
 
+@bounded
 @flow(name="batch-map", flow_run_name=_run_name, **hooks)
 def batch_map(  # noqa: PLR0913, PLR0917 - these are the fields of the form in Prefect's UI
     command: str,
-    inputs: list[str],
+    inputs: list[str] | ListFile,
     output_dir: str = "results",
     output_suffix: str | None = None,
     batch_credentials: str | None = None,
@@ -55,8 +61,11 @@ def batch_map(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
         command: Python file and its arguments, such as `fit.py --fast`; each batch task runs
             `python3 fit.py --fast INPUT OUTPUT`. No secrets: it is shown.
         inputs: Files, folders and globs, relative to the working directory, and
-            `az://container/prefix` for blobs of the storage account.
-        output_dir: Folder for the outputs and logs; made if absent, same names are replaced.
+            `az://container/prefix` for blobs of the storage account; a long list is in a file, as
+            `list_file` writes it.
+        output_dir: Folder for the outputs and logs, for one run at a time; made if absent, same
+            names are replaced. It may contain `{run}` (the run's name), `{name}` (the flow run's)
+            and `{date}` (of its start, UTC).
         output_suffix: What outputs end with, such as `.json`; without one as their inputs do.
         batch_credentials: Name of a saved block; without one the environment or .env is used.
         storage_credentials: Name of a saved block; without one the environment or .env is used.
@@ -90,4 +99,22 @@ def batch_map(  # noqa: PLR0913, PLR0917 - these are the fields of the form in P
     }
     if plan_only:
         return Outputs(plan=dict(plan_workload(workload, inputs, **options).rows()))
-    return run_workload(workload, inputs, **options)
+    outputs = run_workload(workload, inputs, **options)
+    warn_of_false_suffixes(outputs)
+    return outputs
+
+
+def warn_of_false_suffixes(outputs: Outputs) -> None:
+    """Warn of outputs that are called compressed, as their inputs are, and are not."""
+    false = [row.name for row in outputs if row.path.lower().endswith(".gz") and not _is_gzip(row)]
+    if false:
+        get_run_logger().warning(
+            "%d output(s) end with .gz and are not compressed, such as that of %r: say by "
+            "output_suffix (--output-suffix) what the program writes",
+            *(len(false), false[0]),
+        )
+
+
+def _is_gzip(row: OutputRow) -> bool:
+    with Path(row.path).open("rb") as file:
+        return row.size == 0 or is_gzip(file.read(2))

@@ -9,6 +9,7 @@ has taken over, nothing is deleted.
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -33,6 +34,7 @@ from prefect_azure_batch.errors import (
 )
 from prefect_azure_batch.model.run import EVERY_ATTEMPT, Run, new_run, run_id_of
 from prefect_azure_batch.ownership.deletion import (
+    HURRIED_TIMEOUT_S,
     KindsToDelete,
     delete_leftovers,
     find_leftovers,
@@ -41,17 +43,25 @@ from prefect_azure_batch.ownership.deletion import (
 from prefect_azure_batch.ownership.heartbeat import Heartbeat
 from prefect_azure_batch.ownership.heartbeat_blob import RunState
 from prefect_azure_batch.ownership.question import ask
+from prefect_azure_batch.ownership.unfinished import unfinished
 from prefect_azure_batch.running.events import Announcer
 from prefect_azure_batch.running.pool import take_nodes_away
 from prefect_azure_batch.service.clients import open_services
 from prefect_azure_batch.service.context import RunContext
+from prefect_azure_batch.service.movement import movement_of_run
+from prefect_azure_batch.service.outages import Backoff, outlive
+from prefect_azure_batch.service.refusals import service_errors
+from prefect_azure_batch.service.signals import RunSignals, current_signals, say
 from prefect_azure_batch.service.step import step
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Outcome, PoolSettings, Settings
 
-# A cancelled flow is killed after 30 s: then deletions must have been started, and the hook waits.
-CANCELLED_TIMEOUT_S = 15
 # A call that was in flight, or got no answer, may still create something.
 SETTLE_S = 1.0
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+
+# Why nothing is kept after all, if the services end with the command that has started them.
+services_end: ContextVar[str] = ContextVar("services_end", default="")
 
 BlockNames = tuple[str | None, str | None]
 """Saved blocks of Batch and storage; without one the environment is used."""
@@ -85,10 +95,12 @@ def delete(context: RunContext, policy: CleanUpPolicy, outcome: Outcome) -> list
     """
     kinds = kinds_to_delete(policy, outcome)
     settle_s = 0 if outcome is Outcome.SUCCEEDED else SETTLE_S
+    if signals := current_signals():
+        signals.begin_deletions()
     if outcome is not Outcome.CANCELLED:
         return delete_leftovers(context, kinds, policy.timeout_s, settle_s)
     started = start_deletions(context, kinds)
-    timeout_s = min(policy.timeout_s, CANCELLED_TIMEOUT_S)
+    timeout_s = min(policy.timeout_s, HURRIED_TIMEOUT_S)
     deleted = delete_leftovers(context, kinds, timeout_s, settle_s)
     return list(dict.fromkeys([*started, *deleted]))
 
@@ -106,9 +118,23 @@ def delete_resources(context: RunContext, policy: CleanUpPolicy, outcome: Outcom
     deleted = delete(context, policy, outcome)
     if f"pool {context.run.pool_id}" in deleted:
         Announcer(context.run).pool("deleted")
-    kept = find_leftovers(context)
+    is_hurried = outcome is Outcome.CANCELLED
+    kept = _look_once(context) if is_hurried else find_leftovers(context)
     get_run_logger().info("deleted %s; kept %s", _listed(deleted), _listed(kept))
     return kept
+
+
+def _look_once(context: RunContext) -> list[str]:
+    """Look what is left of a run that has no time to wait for an answer."""
+    try:
+        with service_errors("look what is kept"):
+            return find_leftovers(context)
+    except ServiceError as error:
+        return [f"what could not be looked for: {error}"]
+
+
+def _continue() -> None:
+    """Let a clean-up continue: an outage is waited out, as in the run."""
 
 
 def _listed(names: list[str]) -> str:
@@ -136,7 +162,8 @@ def clean_up(
         CleanUpIncomplete: something is left that should not be.
     """
     with open_services(batch_credentials, storage_credentials) as services:
-        delete_resources(RunContext.of(services, run), policy, outcome)
+        context = RunContext.of(replace(services, guard=_continue), run)
+        delete_resources(context, policy, outcome)
 
 
 @dataclass(frozen=True)
@@ -192,12 +219,46 @@ class CleanUp:
             RunTakenOver: another process has the run.
             CleanUpIncomplete: something is left that should not be.
         """
+        run = self.context.run
+        unfinished[run.name] = self.what_may_be_left(outcome)
         try:
             decision = self.decide(outcome)
             note(self.mark(decision))
-            return self.delete(decision)
+            deleted = self.delete(decision)
+        except Exception:
+            # It says itself what is left.
+            del unfinished[run.name]
+            raise
+        except BaseException as error:
+            error.add_note(unfinished[run.name])
+            raise
         finally:
             self.heartbeat.finish()
+        del unfinished[run.name]
+        return deleted
+
+    def what_may_be_left(self, outcome: Outcome) -> str:
+        """Say what is left if the clean-up is ended now, and the command that removes it."""
+        run = self.context.run.in_attempt(self.heartbeat.attempt)
+        kinds = kinds_to_delete(self.policy, outcome)
+        names = {
+            f"pool {run.pool_id}": kinds.pool and not run.existing_pool_id,
+            f"job {run.job_id}": kinds.job,
+            f"containers {run.name}-*": kinds.containers,
+        }
+        left = ", ".join(name for name, is_deleted in names.items() if is_deleted)
+        return (
+            f"the clean-up was stopped, and this may be left: {left or 'nothing'}; "
+            f"batch-map janitor --run {run.name} deletes it"
+        )
+
+    def rescue(self) -> None:
+        """Start the deletions from another thread, of a cancelled run that cannot do it itself."""
+        run = self.context.run
+        kinds = kinds_to_delete(self.policy, Outcome.CANCELLED)
+        context = replace(self.context, run=run.in_attempt(self.heartbeat.attempt), guard=None)
+        started = start_deletions(context, kinds)
+        say(f"run {run.name}: the deletion of {_listed(started)} was started")
 
     def decide(self, outcome: Outcome) -> Decision:
         """Say what becomes of the run's resources, as the process that has the run.
@@ -206,7 +267,9 @@ class CleanUp:
             RunTakenOver: another process has it.
         """
         run, heartbeat, policy = self.context.run, self.heartbeat, self.policy
-        if not heartbeat.is_held and not heartbeat.take_from_ended_process():
+        if not heartbeat.is_held and not outlive(
+            heartbeat.take_from_ended_process, Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), _continue
+        ):
             # It has created nothing that is worth keeping.
             every = run.in_attempt(EVERY_ATTEMPT)
             return Decision(every, Outcome.CANCELLED, policy, has_heartbeat=False)
@@ -234,6 +297,8 @@ class CleanUp:
             return f"at the end of the run its heartbeat could not be written: {error}"
         if not kept:
             return f"nothing of run {run.name} is kept"
+        if services_end.get():
+            return f"nothing of run {run.name} is kept: {services_end.get()}"
         return (
             f"run {run.name} is kept until {until:%Y-%m-%d %H:%M} UTC; to continue it, retry the "
             f"flow run in Prefect, or run the same again with resume={run.name} "
@@ -286,24 +351,37 @@ def cleaned_up(
         RunTakenOver: the block did its work, and another process has the run.
     """
     end = CleanUp(context, heartbeat, policy, block_names)
-    try:
-        yield
-        last = context.in_attempt(heartbeat.attempt)
-        policy = ask(last.run, heartbeat, policy, partial(take_nodes_away, last))
-    except (RunIsAlive, RunIsOver, RunTakenOver):
-        heartbeat.stop()
-        raise
-    except BaseException as error:
-        # Prefect ends a flow whose time is over by the latter.
-        is_failure = isinstance(error, (Exception, CancelledError))
-
-        outcome = Outcome.FAILED if is_failure else Outcome.CANCELLED
+    movement = movement_of_run.set(context.movement)
+    with RunSignals(end.rescue, context.movement) as signals:
         try:
-            end.finish(outcome, partial(_note, error))
-        except Exception as left:  # noqa: BLE001 - reported with the first error, which is raised
-            error.add_note(f"clean-up: {left}")
-        raise
-    replace(end, policy=policy).finish(Outcome.SUCCEEDED, get_run_logger().info)
+            # Twice: a signal can still be raised in the line before the first one.
+            try:
+                yield
+                last = context.in_attempt(heartbeat.attempt)
+                policy = ask(last.run, heartbeat, policy, partial(take_nodes_away, last))
+            finally:
+                signals.begin_clean_up()
+        except (RunIsAlive, RunIsOver, RunTakenOver):
+            heartbeat.stop()
+            raise
+        except BaseException as error:
+            signals.begin_clean_up()
+            try:
+                end.finish(_outcome_of(error, signals), partial(_note, error))
+            except Exception as left:  # noqa: BLE001 - reported with the first error, which is raised
+                error.add_note(f"clean-up: {left}")
+            raise
+        else:
+            replace(end, policy=policy).finish(Outcome.SUCCEEDED, get_run_logger().info)
+        finally:
+            movement_of_run.reset(movement)
+
+
+def _outcome_of(error: BaseException, signals: RunSignals) -> Outcome:
+    """Return how a run has ended: by a signal, whatever that became on its way."""
+    # Prefect ends a flow whose time is over by the latter.
+    is_failure = isinstance(error, (Exception, CancelledError))
+    return Outcome.FAILED if is_failure and not signals.first else Outcome.CANCELLED
 
 
 def _note(error: BaseException, message: str) -> None:
@@ -341,7 +419,8 @@ def clean_up_after(
         end = CleanUp(RunContext.of(services, run), heartbeat, policy, None)
         notes: list[str] = []
         try:
-            deleted = end.finish(outcome, notes.append)
+            with RunSignals(end.rescue, services.movement, is_cleaning=True):
+                deleted = end.finish(outcome, notes.append)
         except PipelineError:
             logger.exception("clean-up after the end of the run")
             raise

@@ -3,6 +3,7 @@
 PipelineError
 ├── ConfigurationError      a setting or credential that can never work
 │   ├── BadInput            an input that cannot be counted
+│   ├── FolderInUse         another run is at work in the output folder
 │   └── BatchTaskTooLarge   a batch task has more files than the service takes in one call
 ├── ServiceError            a service refused a call, or could not be reached
 │   └── BatchTasksRefused   some batch tasks of a collection were not taken
@@ -26,6 +27,7 @@ PipelineError
 │   └── JobEnded            the job ended before its batch tasks
 ├── OutputMissing           a batch task succeeded without its output
 ├── OutputDamaged           an archive of outputs is not what the node program makes
+├── OutputReplaced          somebody else wrote into the output folder meanwhile
 ├── OutputUnreadable        an output is not in the node program's format
 └── CleanUpIncomplete       something could not be deleted
 """
@@ -47,6 +49,10 @@ class ConfigurationError(PipelineError):
 
 class BadInput(ConfigurationError):
     """An input cannot be counted: absent, unreadable or not text."""
+
+
+class FolderInUse(ConfigurationError):
+    """Another run is at work in the output folder."""
 
 
 class BatchTaskTooLarge(ConfigurationError):
@@ -71,12 +77,20 @@ class ServiceError(PipelineError):
     Attributes:
         code: the service's error code, None if no answer came.
         status: the HTTP status, None if no answer came.
+        retry_after_s: seconds that the service asks to wait before the next call; 0: it does not.
     """
 
-    def __init__(self, message: str, code: str | None = None, status: int | None = None) -> None:
-        super().__init__(message, code, status)
+    def __init__(
+        self,
+        message: str,
+        code: str | None = None,
+        status: int | None = None,
+        retry_after_s: float = 0,
+    ) -> None:
+        super().__init__(message, code, status, retry_after_s)
         self.code = code
         self.status = status
+        self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:
         """Say what failed and what to do."""
@@ -230,6 +244,8 @@ class NodesNotReady(PoolError):
         pool_id, timeout_s, states, why = self.args
         seen = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
         causes = "".join(f"; {cause}" for cause in why)
+        if states.get("waitingforstarttask"):
+            causes += "; a start task still runs, see whether pool.start_task_command hangs"
         return (
             f"no node of pool {pool_id} was ready for {timeout_s:g} s (nodes: {seen}){causes}; "
             "raise pool.allocation_timeout_s if it needs more time"
@@ -299,19 +315,27 @@ class BatchTasksTimedOut(BatchTaskError):
         )
 
 
+# The service's reason, lower case.
+OUT_OF_TIME = "maxwallclocktimeexpiry"
+
+
 class JobEnded(BatchTaskError):
     """The job ended before its batch tasks."""
 
-    def __init__(self, job_id: str, reason: str, pending: Sequence[str]) -> None:
-        super().__init__(job_id, reason, tuple(pending))
+    def __init__(
+        self, job_id: str, reason: str, pending: Sequence[str], limit_s: float = 0
+    ) -> None:
+        super().__init__(job_id, reason, tuple(pending), limit_s)
         self.pending = tuple(pending)
 
     def __str__(self) -> str:
         """Say why the job ended and what was pending."""
-        job_id, reason, pending = self.args
+        job_id, reason, pending, limit_s = self.args
+        limit = f" ({limit_s:g} s)" if limit_s else ""
+        is_limit = reason.lower() == OUT_OF_TIME
         return (
-            f"job {job_id} ended ({reason}) before batch tasks {few(pending)}; "
-            "raise job.max_wall_clock_time_s if it ran out of time"
+            f"job {job_id} ended ({reason}) before batch tasks {few(pending)}; raise "
+            f"job.max_wall_clock_time_s{limit}{'' if is_limit else ' if it ran out of time'}"
         )
 
 
@@ -326,9 +350,9 @@ class OutputMissing(PipelineError):
         num_lost, reasons, report = self.args
         return (
             f"no good output of {num_lost} batch task(s), although they did not fail themselves: "
-            f"{'; '.join(reasons)}; see what else writes the run's containers, and whether nodes "
-            "reach the storage account; "
-            f"all failures: {report}"
+            f"{'; '.join(reasons)}; see whether the program writes its output (stdout and stderr "
+            "are in logs/ beside the report), what else writes the run's containers, and whether "
+            f"nodes reach the storage account; all failures: {report}"
         )
 
 
@@ -349,6 +373,10 @@ class OutputUnreadable(PipelineError):
             f"line {line!r} of output {name!r} is not a word, a tab and a count: somebody else "
             "wrote it; run again, with an output_dir of its own"
         )
+
+
+class OutputReplaced(PipelineError):
+    """Somebody else wrote into the output folder while the run was at work."""
 
 
 class CleanUpIncomplete(PipelineError):

@@ -7,7 +7,7 @@ takes for being at work although it is dead is set to Crashed, which frees its p
 """
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +33,7 @@ from prefect_azure_batch.ownership.inventory import (
 )
 from prefect_azure_batch.ownership.liveness import LifeState, is_wrongly_at_work
 from prefect_azure_batch.service.clients import Services, open_services
+from prefect_azure_batch.service.step import step
 
 ARTIFACT_KEY = "janitor"
 # A heartbeat's time is in whole seconds.
@@ -74,7 +75,10 @@ def janitor(
         CleanUpIncomplete: something dead is left; names it, and says why.
         ConfigurationError: the accounts are not as they should be, or `run` does not name a run.
     """
-    with open_services(batch_credentials, storage_credentials) as services:
+    with open_services(batch_credentials, storage_credentials) as opened:
+        reach_accounts(opened)
+        # From now on an outage is waited out, as in a run.
+        services = replace(opened, guard=_continue)
         inventory = take_inventory(services) if run is None else _inventory_of(services, run)
         waste = [found for found in inventory.runs if found.waste != NOTHING]
         holder = UUID(flow_run.id)
@@ -89,6 +93,21 @@ def janitor(
         names = [f"run {PREFIX}{removal.run_id}" for removal in left]
         raise CleanUpIncomplete(names, None, "; ".join(item.why_left for item in left))
     return report
+
+
+@step("look at the accounts")
+def reach_accounts(services: Services) -> None:
+    """Make one cheap call to each, so that a wrong endpoint or key is an error at once.
+
+    Raises:
+        ServiceError: a service could not be reached or refused the key.
+    """
+    next(iter(services.batch.list_pools(max_results=1, select=["id"])), None)
+    next(iter(services.blobs.list_containers(results_per_page=1)), None)
+
+
+def _continue() -> None:
+    """Let the janitor continue: nobody takes anything from it."""
 
 
 def _inventory_of(services: Services, run: str) -> Inventory:
@@ -182,7 +201,7 @@ def _stray_row(stray: Resource) -> Row:
     return {
         "verdict": "not ours",
         "nodes": stray.num_nodes,
-        "silent (s)": round(stray.age_s),
+        "silent (s)": "unknown" if stray.age_s is None else round(stray.age_s),
         "done": "left alone: delete it by hand if it is waste",
         "prefect": "",
         "run": stray.run_id or "unknown",

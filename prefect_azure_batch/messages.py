@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from prefect_azure_batch.plain_text import visible
+
 # Of stderr, in errors and reports.
 STDERR_LINES = 20
 LONGEST_LINE = 300
@@ -40,11 +42,28 @@ def advice(code: str | None) -> str:
 
 
 def without_sas(text: str) -> str:
-    """Return a text of a service or a node without the signatures of SAS URLs in it.
+    """Return a text of a service or a node without signatures of SAS URLs, safe to be shown.
 
     Services repeat a URL that they could not use in what they answer.
     """
+    return visible(without_signatures(text))
+
+
+def without_signatures(text: str) -> str:
+    """Return a text without the signatures of SAS URLs, and otherwise as it is."""
     return SIGNATURE.sub(r"\1***", text)
+
+
+def said(code: object, message: object, details: Sequence[str] = ()) -> str:
+    """Return what a service says of a failure, without signatures; it may leave out all of it.
+
+    Args:
+        code: its code; None: it gives none.
+        message: its message; None: it gives none.
+        details: more of it, each in words.
+    """
+    texts = [str(getattr(text, "value", text)) for text in (code, message) if text]
+    return without_sas("; ".join(filter(None, [": ".join(texts), *details]))) or "no reason given"
 
 
 def few(names: Sequence[str], most: int = MOST_NAMES) -> str:

@@ -7,8 +7,11 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from prefect_azure_batch.errors import ConfigurationError
+
 # The service gives up a batch task after 180 days.
 Seconds = Annotated[int, Field(ge=1, le=180 * 24 * 3600)]
+Pattern = Annotated[str, Field(min_length=1)]
 # In the order in which people are asked.
 QUESTIONED = ("job", "pool", "containers")
 
@@ -22,12 +25,12 @@ class Settings(BaseModel):
 class Selection(Settings):
     """Which files of folders and which blobs of prefixes are worked on."""
 
-    include: tuple[str, ...] = Field(
+    include: tuple[Pattern, ...] = Field(
         default=(),
         title="Include",
         description="Patterns such as `*.txt`; a file must match one. None: every file.",
     )
-    exclude: tuple[str, ...] = Field(
+    exclude: tuple[Pattern, ...] = Field(
         default=(), title="Exclude", description="Patterns; a file that matches one is left out."
     )
 
@@ -84,13 +87,17 @@ class PoolSettings(Settings):
         default="canonical",
         title="Image publisher",
         description="Who publishes the operating system's image; Python 3 must be in it.",
+        min_length=1,
     )
     image_offer: str = Field(
         default="ubuntu-24_04-lts",
         title="Image offer",
         description="What the publisher calls the operating system.",
+        min_length=1,
     )
-    image_sku: str = Field(default="server", title="Image SKU", description="Which edition of it.")
+    image_sku: str = Field(
+        default="server", title="Image SKU", description="Which edition of it.", min_length=1
+    )
     task_slots_per_node: int = Field(
         default=4,
         title="Task slots per node",
@@ -107,6 +114,7 @@ class PoolSettings(Settings):
         default=None,
         title="Extra start-task command",
         description="Bash command run on each node after the node program is in place.",
+        min_length=1,
     )
     start_task_retries: int = Field(
         default=1,
@@ -275,6 +283,20 @@ def _default_of(settings: Settings, name: str) -> object:
 
 def _told(is_deleted: bool) -> Policy:  # noqa: FBT001 - an answer
     return Policy.ALWAYS if is_deleted else Policy.NEVER
+
+
+def refuse_empty(**given: object) -> None:
+    """Check options that are no settings: an unset variable of a shell is not a choice.
+
+    Args:
+        given: by the names that they have for people.
+
+    Raises:
+        ConfigurationError: one is an empty text; names it.
+    """
+    for name, value in given.items():
+        if isinstance(value, str) and not value.strip():
+            raise ConfigurationError(f"{name} is empty: give a value, or leave it out")
 
 
 def minutes_at_least(seconds: int, minimum: int) -> timedelta:

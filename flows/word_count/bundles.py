@@ -7,6 +7,7 @@ from pathlib import Path
 from shutil import copyfileobj
 from typing import IO
 
+from flows.word_count.output_names import words_name_of
 from flows.word_count.packing import archive_of, manifest_of
 from prefect_azure_batch import (
     ExitRecord,
@@ -16,7 +17,6 @@ from prefect_azure_batch import (
     PlannedTask,
     Run,
     Upload,
-    output_name_of,
     upload_of,
     without_sas,
 )
@@ -61,18 +61,22 @@ def unpack(archive: Path, inputs: Sequence[str], folder: Path) -> list[ExitRecor
     Raises:
         OutputDamaged: it is not an archive, or a record or an output is not there.
     """
-    expected = {output_name_of(name): folder / output_name_of(name) for name in inputs}
+    expected = {words_name_of(name): folder / words_name_of(name) for name in inputs}
     for path in expected.values():
         path.unlink(missing_ok=True)
     records: dict[str, ExitRecord] = {}
     try:
         with tarfile.open(archive, "r:") as tar:
             for member in tar:
+                if member.issparse():
+                    # Some bytes of it may stand for terabytes; the node program makes none.
+                    raise OutputDamaged(f"{member.name!r} in the archive is a sparse file")
                 if member.isreg() and member.name in expected:
                     _write(tar, member, expected[member.name])
                 elif member.isreg() and member.name.endswith("_EXITS.jsonl"):
                     records |= {record.name: record for record in _records(tar, member)}
-    except tarfile.TarError as error:
+    # A damaged header of a sparse member is a ValueError of tarfile.
+    except (tarfile.TarError, ValueError) as error:
         raise OutputDamaged(f"the archive is damaged: {error}") from error
     return _checked(inputs, records, folder)
 
@@ -114,7 +118,7 @@ def _checked(
     for name in inputs:
         if name not in records:
             raise OutputDamaged(f"the archive has no exit record of input {name!r}")
-        path = folder / output_name_of(name)
+        path = folder / words_name_of(name)
         if records[name].exit_code:
             path.unlink(missing_ok=True)
         elif not path.is_file():

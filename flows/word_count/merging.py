@@ -8,8 +8,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from flows.word_count.output_names import words_name_of
 from flows.word_count.result import TOTAL_NAME
-from prefect_azure_batch import BlobPlace, NodeFile, PlannedTask, Run, output_name_of
+from prefect_azure_batch import BlobPlace, NodeFile, PlannedTask, Run
 
 # Each counts file is a URL of half a kilobyte in a request, and a tenth of a second of merging.
 FAN_IN = 100
@@ -39,7 +40,7 @@ def plan_levels(
         if item.read_urls:
             parts[item.inputs[0]].append(item)
     trees = [
-        _tree(run, items, f"{_stem(items[0])}-merge", output_name_of(name), num_words)
+        _tree(run, items, f"{_stem(items[0])}-merge", words_name_of(name), num_words)
         for name, items in parts.items()
     ]
     if wants_total:

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter, Token
 from cyclopts.validators import Number
 from pydantic import ByteSize, TypeAdapter, ValidationError
-from rich.markup import escape
 from rich.table import Table
 
-from flows.word_count.result import TOTAL_TITLE, Result, table_rows
+from flows.word_count.encodings import UTF_8, encoding_named
+from flows.word_count.result import Result
 from flows.word_count.settings import DEFAULT_NUM_WORDS, CountSettings
 from flows.word_count.workload import WordCount
 from prefect_azure_batch import (
@@ -22,6 +21,7 @@ from prefect_azure_batch import (
     PythonProgram,
     RunFlags,
     Workload,
+    table_of,
 )
 
 # Equal to the group of the options that every command has: the help shows one.
@@ -30,7 +30,7 @@ OWN_PROGRAM = Group("Your own program, instead of the word counter", sort_key=4)
 EXAMPLES = """    top-words --local data/*.txt                          without any account
     top-words texts --files-per-batch-task auto --total   thousands of small files
     top-words az://texts/2026 --plan                      what it would create
-    top-words texts --resume tw-0123456789abcdef          continue after a failure
+    top-words texts --resume tw-0123456789abcdef0123456789abcdef
     top-words texts --json | jq .total                    for programs"""
 
 
@@ -63,6 +63,15 @@ def files_of(_type: Any, tokens: Sequence[Token]) -> int | str:
     raise ValueError(f"{text!r} is neither auto nor a number of files")
 
 
+def encoding_of(_type: Any, tokens: Sequence[Token]) -> str:
+    """Read the name of an encoding.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    return encoding_named(tokens[0].value)
+
+
 @Parameter(name="*", group=BATCH_TASKS)
 @dataclass(frozen=True)
 class CountOptions(BatchTaskOptions):
@@ -76,6 +85,8 @@ class CountOptions(BatchTaskOptions):
         split: Count inputs larger than this in parts side by side, such as 256MiB.
         total: Also find the most frequent words of all inputs together.
         delay: Seconds that each batch task waits before it works.
+        encoding: Of all texts, such as cp1252, shift_jis or utf-16; default: UTF-8.
+        on_undecodable: Bytes that cannot be decoded: warn of them, or refuse the input.
         program: Goes with the next version: use batch-map. Python file run as
             `python3 PROGRAM [ARG ...] INPUT OUTPUT` for each input.
         arg: An argument for it, as it is; repeatable.
@@ -88,6 +99,8 @@ class CountOptions(BatchTaskOptions):
     split: Annotated[int | None, Parameter(converter=size_of, n_tokens=1)] = None
     total: Annotated[bool, Parameter(negative=())] = False
     delay: Annotated[float, Parameter(validator=Number(gte=0))] = 0
+    encoding: Annotated[str, Parameter(converter=encoding_of, n_tokens=1)] = UTF_8
+    on_undecodable: Literal["warn", "refuse"] = "warn"
     program: Annotated[Path | None, Parameter(group=OWN_PROGRAM)] = None
     # What begins with a hyphen is the program's, not ours.
     arg: Annotated[
@@ -107,6 +120,8 @@ class CountOptions(BatchTaskOptions):
             split_bytes=self.split,
             total=self.total,
             delay_s=self.delay,
+            encoding=self.encoding,
+            on_undecodable=self.on_undecodable,
             program=None if self.program is None else str(self.program),
             program_arguments=self.arg,
             output_suffix=self.output_suffix,
@@ -115,7 +130,7 @@ class CountOptions(BatchTaskOptions):
     def workload(self) -> Workload[Any]:
         """Return what runs: the word counter, or a program of the user's own."""
         if self.program is None:
-            return WordCount()
+            return WordCount(settings=CountSettings(encoding=self.encoding))
         return PythonProgram(str(self.program), self.arg, self.output_suffix)
 
 
@@ -163,18 +178,5 @@ def result_table(result: Result, num_inputs: int) -> Table:
     """Return one row for each input and word, or for each output of a program of one's own."""
     if result.outputs:
         outputs = Outputs(tuple(result.outputs.values()))
-        table = Table(*outputs.page_columns())
-        rows = outputs.page_rows(num_inputs)
-    else:
-        table = Table("Input", "Word", "Count", "Source")
-        total = {} if result.total is None else {TOTAL_TITLE: result.total}
-        words = total | dict(islice(result.words.items(), num_inputs))
-        rows = (
-            {**row, "source": result.sources.get(str(row["input"]), "")}
-            for row in table_rows(words)
-        )
-    for row in rows:
-        table.add_row(*(escape(str(value)) for value in row.values()))
-    # Whole, over as many lines as it takes.
-    table.columns[-1].overflow = "fold"
-    return table
+        return table_of(outputs.page_columns(), outputs.page_rows(num_inputs))
+    return table_of(result.table_columns(), result.table_rows(num_inputs))

@@ -9,7 +9,9 @@ from dataclasses import replace
 from itertools import groupby
 from math import ceil
 
+from flows.word_count.encodings import UTF_8, can_be_cut
 from flows.word_count.merging import counts_of
+from flows.word_count.output_names import words_name_of
 from flows.word_count.settings import CountSettings
 from prefect_azure_batch import (
     BlobPlace,
@@ -18,7 +20,6 @@ from prefect_azure_batch import (
     PlannedTask,
     PoolSettings,
     Run,
-    output_name_of,
     place_of,
 )
 
@@ -81,8 +82,9 @@ def _num_nodes(pool: PoolSettings) -> int:
 
 
 def is_split(source: InputFile, settings: CountSettings) -> bool:
-    """Tell whether an input is counted in parts; a compressed one cannot be."""
-    return is_too_large(source, settings) and not source.is_gzip
+    """Tell whether an input is counted in parts: not if it is compressed, or cannot be cut."""
+    is_plain = not source.is_gzip and can_be_cut(settings.encoding)
+    return is_too_large(source, settings) and is_plain
 
 
 def is_too_large(source: InputFile, settings: CountSettings) -> bool:
@@ -141,7 +143,7 @@ def _balanced(items: Sequence[Numbered], num_slots: int, most: int) -> Iterable[
 
 def _one(run: Run, batch_task_id: str, source: InputFile, settings: CountSettings) -> PlannedTask:
     counts = (counts_of(batch_task_id),) if settings.total else ()
-    path, output = f"{INPUT_FOLDER}/{source.name}", output_name_of(source.name)
+    path, output = f"{INPUT_FOLDER}/{source.name}", words_name_of(source.name)
     return PlannedTask(
         id=batch_task_id,
         inputs=(source.name,),
@@ -197,7 +199,7 @@ def _bundle(
             )
             for number, source in enumerate(sources)
         ]
-        results = [output_name_of(source.name) for source in sources]
+        results = [words_name_of(source.name) for source in sources]
     return PlannedTask(
         id=batch_task_id,
         inputs=tuple(source.name for source in sources),
@@ -206,7 +208,7 @@ def _bundle(
         outputs=(*results, *counts),
         results=tuple(results),
         kind="for many files each",
-        unpacks_to=tuple(output_name_of(source.name) for source in sources) if is_archive else (),
+        unpacks_to=tuple(words_name_of(source.name) for source in sources) if is_archive else (),
     )
 
 
@@ -218,6 +220,8 @@ def _common_arguments(
     num_tasks: int, num_words: int, settings: CountSettings, pool: PoolSettings
 ) -> list[str]:
     arguments = ["--numwords", str(num_words)]
+    arguments += ["--encoding", settings.encoding] if settings.encoding != UTF_8 else []
+    arguments += ["--on-undecodable", "refuse"] if settings.on_undecodable == "refuse" else []
     arguments += ["--delay", f"{settings.delay_s:g}"] if settings.delay_s else []
     at_once = min(pool.task_slots_per_node, ceil(num_tasks / _num_nodes(pool)))
     # Few batch tasks on many slots have the cores to themselves.

@@ -14,6 +14,7 @@ TOTAL_NAME = "all-inputs.txt"
 TOTAL_TITLE = "(all inputs)"
 BLOCKS = "▏▎▍▌▋▊▉█"
 BAR_WIDTH = 20
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Result:
         words: by the input's name, in the order of the inputs; empty if only a plan was asked for,
             or a program of the user's own was run.
         total: of all inputs together; None unless it was asked for.
+        undecodable: bytes that could not be decoded, by the input's name, where there are any.
         outputs: of a program of the user's own, by the input's name, in the order of the inputs.
         plan: if only a plan was asked for: what a run would create, by title.
         sources: where the inputs are from, by their names: paths, or `az://container/name`.
@@ -34,6 +36,7 @@ class Result:
     total: WordCounts | None = None
     outputs: Mapping[str, OutputRow] = field(default_factory=dict)
     plan: Mapping[str, str] = field(default_factory=dict)
+    undecodable: Mapping[str, int] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     left_out: Sequence[LeftOut] = ()
 
@@ -49,32 +52,73 @@ class Result:
 
     def page_columns(self) -> Sequence[str]:
         """Return the titles of the columns of a page."""
-        return ("Input", "Word", "Count", "", "Source")
+        return ("Input", "Word", "Count", "", *self._titles)
 
     def page_rows(self, num_inputs: int) -> Iterator[Mapping[str, Cell]]:
         """Yield one row for each word, with a bar; the total first."""
-        shown = {name: self.words[name] for name in islice(self.words, num_inputs)}
-        groups = [(TOTAL_TITLE, self.total)] if self.total is not None else []
-        for name, counts in [*groups, *shown.items()]:
-            most = max((count for _, count in counts), default=0)
-            for row in table_rows({name: counts}):
-                source = self.sources.get(name, "")
-                yield {**row, "bar": bar(int(row["count"]), most), "source": source}
+        most: dict[Cell, int] = {}
+        for row in self._rows(num_inputs):
+            # Of each input the most frequent word comes first.
+            count = int(row["count"])
+            most.setdefault(row["input"], count)
+            yield {**row, "bar": bar(count, most[row["input"]]), **self._cells(row)}
+
+    def table_columns(self) -> Sequence[str]:
+        """Return the titles of the columns of a table; undecodable bytes only if there are any."""
+        return ("Input", "Word", "Count", *self._titles)
+
+    def table_rows(self, num_inputs: int) -> Iterator[Mapping[str, Cell]]:
+        """Yield one row for each word of the first inputs; the total first."""
+        for row in self._rows(num_inputs):
+            yield {**row, **self._cells(row)}
+
+    def _rows(self, num_inputs: int) -> Iterator[Mapping[str, Cell]]:
+        total = {} if self.total is None else {TOTAL_TITLE: self.total}
+        yield from table_rows(total | dict(islice(self.words.items(), num_inputs)))
+
+    @property
+    def _titles(self) -> Sequence[str]:
+        return ("Undecodable bytes", "Source") if self.undecodable else ("Source",)
+
+    def _cells(self, row: Mapping[str, Cell]) -> Mapping[str, Cell]:
+        name = str(row["input"])
+        bad_bytes = {"undecodable_bytes": self._bad_bytes(name)} if self.undecodable else {}
+        return {**bad_bytes, "source": self.sources.get(name, "")}
+
+    def _bad_bytes(self, name: str) -> int:
+        whole = sum(self.undecodable.values())
+        return whole if name == TOTAL_TITLE else self.undecodable.get(name, 0)
+
+    def warning(self, encoding: str) -> str:
+        """Return how many bytes of which inputs could not be decoded; empty if all could."""
+        if not self.undecodable:
+            return ""
+        worst = sorted(self.undecodable.items(), key=lambda item: -item[1])
+        named = ", ".join(f"{name!r} ({number})" for name, number in worst[:MOST_NAMED])
+        more = f" and {len(worst) - MOST_NAMED} more" if len(worst) > MOST_NAMED else ""
+        return (
+            f"{self._bad_bytes(TOTAL_TITLE)} bytes of {len(worst)} input(s) are not {encoding}, so "
+            f"that words are missing or wrong: {named}{more}; name the encoding (job.encoding, "
+            "--encoding), or refuse such inputs (job.on_undecodable)"
+        )
 
     def csv_columns(self) -> Sequence[str]:
         """Return the names of the columns of `results.csv`."""
-        return ("input", "word", "count", "source")
+        return ("input", "word", "count", "undecodable_bytes", "source")
 
     def csv_rows(self) -> Iterator[Sequence[Cell]]:
         """Yield one row for each word; those of the total have no input."""
-        total = [("", self.total)] if self.total else []
-        for name, counts in (*total, *self.words.items()):
-            source = self.sources.get(name, "")
-            yield from ((name, word, count, source) for word, count in counts)
+        for word, count in self.total or ():
+            yield "", word, count, self._bad_bytes(TOTAL_TITLE), ""
+        for name, counts in self.words.items():
+            bad, source = self.undecodable.get(name, 0), self.sources.get(name, "")
+            # What has undecodable bytes has a row, even without a word.
+            for word, count in counts or [("", 0)] * (bad > 0):
+                yield name, word, count, bad, source
 
     def json_fields(self) -> Mapping[str, object]:
-        """Return the total."""
-        return {"total": self.total}
+        """Return the total, and the inputs with bytes that could not be decoded."""
+        return {"total": self.total, "undecodable_bytes": dict(self.undecodable)}
 
     def json_items(self) -> Iterator[tuple[str, object]]:
         """Yield each input with where it is from, and its words."""

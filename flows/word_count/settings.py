@@ -2,15 +2,19 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from flows.word_count.encodings import UTF_8, encoding_named
 from prefect_azure_batch import JobSettings
 
 DEFAULT_NUM_WORDS = 3
 # A program of one's own is refused beside any of them.
-COUNTING = ("files_per_batch_task", "split_bytes", "total", "delay_s")
+COUNTING = (
+    *("files_per_batch_task", "split_bytes", "total", "delay_s"),
+    *("encoding", "on_undecodable"),
+)
 
 
 class CountSettings(JobSettings):
@@ -37,6 +41,17 @@ class CountSettings(JobSettings):
         title="Delay (s)",
         ge=0,
         description="Seconds each batch task waits, to simulate work.",
+    )
+    encoding: str = Field(
+        default=UTF_8,
+        title="Encoding",
+        description="Of all texts, such as cp1252, shift_jis or utf-16, as Python names it.",
+    )
+    on_undecodable: Literal["warn", "refuse"] = Field(
+        default="warn",
+        title="Bytes that cannot be decoded",
+        description="warn: they separate words, and are counted and reported; refuse: the input "
+        "has failed.",
     )
     program: str | None = Field(
         default=None,
@@ -67,6 +82,11 @@ class CountSettings(JobSettings):
         for name in JobSettings.model_fields:
             fields[name] = fields.pop(name)
         return schema
+
+    @field_validator("encoding")
+    @classmethod
+    def _check_encoding(cls, name: str) -> str:
+        return encoding_named(name)
 
     @model_validator(mode="after")
     def _check_program(self) -> Self:

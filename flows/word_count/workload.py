@@ -3,19 +3,22 @@
 import hashlib
 import re
 import shlex
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 from flows.word_count import bundles, program
+from flows.word_count.encodings import can_be_cut
+from flows.word_count.kinds import why_no_text
 from flows.word_count.merging import plan_levels
 from flows.word_count.output_files import read_result
+from flows.word_count.output_names import words_name_of
 from flows.word_count.packing import is_split, is_too_large, plan_batch_tasks
 from flows.word_count.result import Result
 from flows.word_count.settings import DEFAULT_NUM_WORDS, CountSettings
 from prefect_azure_batch import (
+    BadInput,
     ExitRecord,
     InputFile,
     Level,
@@ -24,10 +27,8 @@ from prefect_azure_batch import (
     Run,
     Upload,
     Workload,
-    is_gzip,
 )
 
-MOST_DECOMPRESSED = 8192
 # What batch tasks leave for others bears these names, or is made of them.
 RESERVED = re.compile(
     r"(?i)(bundles/)?bundle\d+\.(tar|jsonl)|topntask\d+-(part\d+|merge\d+-\d+)\.txt|total-\d+-\d+\.txt"
@@ -49,6 +50,8 @@ class WordCount(Workload[Result]):
     # The program itself uploads what it writes.
     output_url_variable: ClassVar[str | None] = "TOP_WORDS_CONTAINER_URL"
     input_kind: ClassVar[str] = "text file"
+    # Binary files may begin with as much text; reading it takes a fraction of a millisecond.
+    head_bytes: ClassVar[int] = 1024**2
 
     num_words: int = DEFAULT_NUM_WORDS
     settings: CountSettings = field(default_factory=CountSettings)
@@ -58,13 +61,8 @@ class WordCount(Workload[Result]):
         program.check_program()
 
     def refusal(self, head: bytes) -> str:
-        """Refuse what is not text, compressed or not."""
-        if not _is_binary(head):
-            return ""
-        return (
-            "is binary (it holds NUL bytes): give UTF-8 text, plain or in gzip; "
-            "UTF-16 must be converted"
-        )
+        """Refuse what is not text, compressed or not, and say what it is instead."""
+        return why_no_text(head, self.settings.encoding)
 
     def blobs_to_examine(self, blobs: Sequence[InputFile]) -> Sequence[InputFile]:
         """Return all: of what is not text none may be counted, wherever it is."""
@@ -92,7 +90,12 @@ class WordCount(Workload[Result]):
         ]
 
     def plan(self, run: Run, inputs: Sequence[InputFile], pool: PoolSettings) -> Sequence[Level]:
-        """Plan the batch tasks that count, then those that add up what others counted."""
+        """Plan the batch tasks that count, then those that add up what others counted.
+
+        Raises:
+            BadInput: two inputs would have one output.
+        """
+        _check_outputs(inputs)
         planned = plan_batch_tasks(run, inputs, self.num_words, self.settings, pool)
         return plan_levels(run, planned, self.num_words, wants_total=self.settings.total)
 
@@ -106,7 +109,9 @@ class WordCount(Workload[Result]):
         if not names:
             return {}
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        return {"counted whole": f"{names[0]}{more}, cannot be split: compressed"}
+        encoding = self.settings.encoding
+        reason = "compressed" if can_be_cut(encoding) else f"text in {encoding}"
+        return {"counted whole": f"{names[0]}{more}, cannot be split: {reason}"}
 
     def uploads(self, run: Run, inputs: Sequence[InputFile], level: Level) -> Sequence[Upload]:
         """Return the archives and lists of bundles, and each other input as it is."""
@@ -147,10 +152,13 @@ def _effective(arguments: Sequence[str]) -> Iterable[str]:
             yield argument
 
 
-def _is_binary(head: bytes) -> bool:
-    if is_gzip(head):
-        try:
-            head = zlib.decompressobj(wbits=31).decompress(head, MOST_DECOMPRESSED)
-        except zlib.error:
-            return True
-    return b"\0" in head
+def _check_outputs(inputs: Sequence[InputFile]) -> None:
+    taken: dict[str, str] = {}
+    for source in inputs:
+        output = words_name_of(source.name)
+        other = taken.setdefault(output, source.name)
+        if other != source.name:
+            raise BadInput(
+                f"inputs {other!r} and {source.name!r} would both have the output {output!r}: "
+                "rename one of them, or leave it out by selection.exclude"
+            )

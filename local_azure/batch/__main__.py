@@ -13,7 +13,7 @@ from pathlib import Path
 from local_azure.batch.controls.clock import Clock
 from local_azure.batch.machine.folders import remove_trash
 from local_azure.batch.machine.leftover_processes import kill_leftovers
-from local_azure.batch.server.app import serve
+from local_azure.batch.server.app import ServerOptions, serve
 from local_azure.batch.state.account import Account
 from local_azure.batch.state.journal import Journal, JournalError
 from local_azure.batch.state.service import BatchService
@@ -28,6 +28,15 @@ def main() -> None:
     parser.add_argument("--database", type=Path, help="keep all state here; else in memory")
     parser.add_argument("--control", action="store_true", help="have the endpoints /_emulator/")
     parser.add_argument("--tls", type=Path, help="listen with TLS; folder of the certificate")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="another name of it"
+    )
+    parser.add_argument(
+        "--request-timeout-s",
+        type=float,
+        default=ServerOptions.request_timeout_s,
+        help="for a request's head, and for a pause in its body",
+    )
     parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning"))
     options = parser.parse_args()
     logging.basicConfig(
@@ -37,13 +46,24 @@ def main() -> None:
         name=os.environ.pop("LOCAL_AZURE_BATCH_ACCOUNT"),
         key=os.environ.pop("LOCAL_AZURE_BATCH_KEY"),
     )
-    options.nodes_dir.mkdir(parents=True, exist_ok=True)
+    for folder in (options.nodes_dir, options.database and options.database.parent):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     nodes_dir, store = options.nodes_dir.resolve(), Store()
     journal = _restored(options.database, store, nodes_dir) if options.database else None
     service = BatchService(
         account=account, store=store, clock=Clock(), nodes_dir=nodes_dir, journal=journal
     )
-    serve(service, options.port, control=options.control, tls_dir=options.tls)
+    serve(
+        service,
+        ServerOptions(
+            port=options.port,
+            control=options.control,
+            tls_dir=options.tls,
+            hosts=tuple(options.allow_host),
+            request_timeout_s=options.request_timeout_s,
+        ),
+    )
 
 
 def _restored(database: Path, store: Store, nodes_dir: Path) -> Journal:

@@ -18,10 +18,13 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from prefect_azure_batch.collecting.logs import STREAMS, hide_signatures, log_path, tail_of
+from prefect_azure_batch.collecting.output_folder import UNPACKING
 from prefect_azure_batch.collecting.verified_files import fetch
 from prefect_azure_batch.errors import ConfigurationError, OutputDamaged, ServiceError
 from prefect_azure_batch.model.result import Ending, ExitRecord, Failure
 from prefect_azure_batch.model.tasks import BlobPlace, PlannedTask
+from prefect_azure_batch.model.written_files import md5_of
+from prefect_azure_batch.plain_text import one_line
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.parallel import NUM_THREADS, TURN_S
 from prefect_azure_batch.service.specs import log_folder
@@ -146,7 +149,8 @@ class Downloads:
         self._show(planned, ending, reason or "; ".join(map(_failed_input, failures[:3])))
 
     def _fetched(self, name: str) -> str:
-        return fetch(self._context, self._place(name), self._folder / name)
+        context = self._context
+        return fetch(context, self._place(name), self._folder / name, context.written)
 
     def _rescued(self, planned: PlannedTask, ending: Ending, last_line: str) -> list[Failure]:
         """Download what a failed batch task of many inputs left, and say which have no result."""
@@ -166,18 +170,31 @@ class Downloads:
         """Unpack the one result of a batch task; return why it is not good, or failed inputs."""
         with (
             self._unpacking,
-            tempfile.TemporaryDirectory(prefix=".unpacking-", dir=self._folder) as name,
+            tempfile.TemporaryDirectory(prefix=UNPACKING, dir=self._folder) as name,
         ):
-            archive = Path(name) / "archive.tar"
+            archive, unpacked = Path(name) / "archive.tar", Path(name) / "files"
             reason = fetch(self._context, self._place(planned.results[0]), archive)
             if reason:
                 self._remove(planned)
                 return reason, []
+            unpacked.mkdir()
             try:
-                records = self._context.workload.unpack(planned, archive, self._folder)
+                records = self._context.workload.unpack(planned, archive, unpacked)
             except OutputDamaged as error:
+                self._remove(planned)
                 return f"{planned.results[0]!r}: {error}", []
+            for output in planned.unpacks_to:
+                self._move(unpacked / output, self._folder / output)
         return "", _failed_inputs(records, planned, ending)
+
+    def _move(self, source: Path, path: Path) -> None:
+        """Bring a file to its place, whole; without one, an earlier one is deleted there."""
+        if not source.is_file():
+            path.unlink(missing_ok=True)
+            return
+        self._context.written.add(path, source.stat(), md5_of(source))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(path)
 
     def _logs(self, planned: PlannedTask, ending: Ending | None) -> str:
         """Download stdout and stderr if they are wanted; return the last line of stderr."""
@@ -198,7 +215,7 @@ class Downloads:
     def _show(self, planned: PlannedTask, ending: Ending | None, reason: str) -> None:
         if self._is_visible:
             message = _summary(ending) + (f": {reason}" if reason else "")
-            title = f"{planned.id}: {', '.join(planned.inputs)}"[:120]
+            title = one_line(f"{planned.id}: {', '.join(planned.inputs)}"[:120])
             show(title, message, succeeded=not reason, return_state=True)
 
 

@@ -1,16 +1,16 @@
 """The failure report: what failed, by cause, written before anything is deleted."""
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
 from prefect.artifacts import create_markdown_artifact
 
+from prefect_azure_batch.collecting.csv_file import write_rows
 from prefect_azure_batch.collecting.logs import log_path, tail_of
 from prefect_azure_batch.collecting.markdown import code_block, escaped, table
 from prefect_azure_batch.errors import BatchTaskError, BatchTasksFailed, OutputMissing
@@ -47,10 +47,19 @@ class Cause:
     last_line: str
 
 
-def lost_output(inputs: tuple[str, ...], batch_task_id: str, reason: str) -> Failure:
-    """Return the failure of a batch task that leaves no outputs and does not fail itself."""
-    ending = Ending(batch_task_id, succeeded=False, exit_code=0, code=LOST, message=reason)
-    return Failure(inputs, ending)
+def lost_output(
+    inputs: tuple[str, ...], ending: Ending, reason: str, last_line: str = ""
+) -> Failure:
+    """Return the failure of a batch task that leaves no outputs and does not fail itself.
+
+    Args:
+        inputs: what has no output for it.
+        ending: how it ended.
+        reason: what is wrong with its outputs.
+        last_line: of its stderr.
+    """
+    lost = replace(ending, succeeded=False, category="", code=LOST, message=reason)
+    return Failure(inputs, lost, last_line)
 
 
 def by_cause(failures: Iterable[Failure]) -> list[tuple[Cause, list[Failure]]]:
@@ -97,9 +106,7 @@ def write_failures(
     report = failure_report(run, failures, folder, sources)
     (folder / REPORT_NAME).write_text(report, "utf-8")
     with (folder / ALL_FAILURES_NAME).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(ROW)
-        writer.writerows(_rows(failures, sources))
+        write_rows(file, ROW, _rows(failures, sources))
     return report
 
 

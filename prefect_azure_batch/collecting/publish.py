@@ -1,5 +1,11 @@
 """The result for people: artifacts in Prefect's UI, and files beside the outputs."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TextIO
+
 from azure.core.exceptions import HttpResponseError
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
@@ -21,6 +27,22 @@ from prefect_azure_batch.service.step import step
 SUMMARY_KEY = "summary"
 
 
+on_results: ContextVar[Callable[[Path], object] | None] = ContextVar("on_results", default=None)
+"""Is called with the folder when the files are there; the run still has it."""
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[TextIO]:
+    """Write a file anew: whoever has an earlier one open keeps that."""
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 @step("publish results")
 def publish_results(context: WorkContext, summary: Summary) -> None:
     """Write all results as JSON and CSV into the folder, and as artifacts: a table, a summary.
@@ -29,9 +51,9 @@ def publish_results(context: WorkContext, summary: Summary) -> None:
         context: whose folder; files of these names are replaced.
         summary: what was found, and what it took.
     """
-    with (context.folder / JSON_NAME).open("w", encoding="utf-8") as file:
+    with _replaced(context.folder / JSON_NAME) as file:
         write_json(summary, file)
-    with (context.folder / CSV_NAME).open("w", encoding="utf-8", newline="") as file:
+    with _replaced(context.folder / CSV_NAME) as file:
         write_csv(summary, file)
     # The files first: they are there even if Prefect's server is lost.
     result = summary.result
@@ -45,6 +67,8 @@ def publish_results(context: WorkContext, summary: Summary) -> None:
         markdown=as_markdown(summary),
         description="What was found, and what it took",
     )
+    if listener := on_results.get():
+        listener(context.folder)
 
 
 @step("see what the nodes were used for")

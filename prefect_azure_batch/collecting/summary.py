@@ -1,15 +1,15 @@
 """What a run found and what it took, for people and for programs; pure."""
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TextIO
 
+from prefect_azure_batch.collecting.csv_file import write_rows
 from prefect_azure_batch.collecting.markdown import escaped, table
 from prefect_azure_batch.model.left_out import LeftOut, left_out_in_words
 from prefect_azure_batch.model.result import Cell, ResultTables
+from prefect_azure_batch.plain_text import json_text, one_line
 
 # A page with more is not a picture any more; the files beside the outputs have all.
 MOST_INPUTS = 100
@@ -72,7 +72,10 @@ def node_use(num_nodes: int, seconds: float, price_per_hour: float | None) -> No
 
 def page_rows(result: ResultTables) -> list[Mapping[str, Cell]]:
     """Return the rows for Prefect's UI: of the first inputs, and of very many the first rows."""
-    return list(islice(result.page_rows(MOST_INPUTS), MOST_ROWS))
+    return [
+        {name: one_line(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+        for row in islice(result.page_rows(MOST_INPUTS), MOST_ROWS)
+    ]
 
 
 def bounds(result: ResultTables) -> str:
@@ -119,21 +122,16 @@ def write_json(summary: Summary, file: TextIO) -> None:
         "left_out": [asdict(item) for item in summary.left_out],
         **result.json_fields(),
     }
-    fields = [f"{_json(name)}: {_json(value)}" for name, value in head.items()]
+    fields = [f"{json_text(name)}: {json_text(value)}" for name, value in head.items()]
     file.write("{\n" + ",\n".join(fields) + f',\n"{result.json_title}": {{')
     separator = "\n"
     for name, value in result.json_items():
-        file.write(f"{separator}{_json(name)}: {_json(value)}")
+        file.write(f"{separator}{json_text(name)}: {json_text(value)}")
         separator = ",\n"
     file.write("\n}\n}\n")
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
 def write_csv(summary: Summary, file: TextIO) -> None:
     """Write all results as CSV, each row with the run's id."""
-    writer = csv.writer(file)
-    writer.writerow(("run_id", *summary.result.csv_columns()))
-    writer.writerows((summary.run_id, *row) for row in summary.result.csv_rows())
+    rows = ((summary.run_id, *row) for row in summary.result.csv_rows())
+    write_rows(file, ("run_id", *summary.result.csv_columns()), rows)

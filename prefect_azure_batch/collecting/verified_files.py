@@ -4,15 +4,15 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from azure.core.exceptions import DecodeError, HttpResponseError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
 from azure.storage.blob import BlobClient, BlobProperties
 
-from prefect_azure_batch.errors import ServiceError
 from prefect_azure_batch.model.tasks import BlobPlace
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.model.written_files import WrittenFiles, md5_of
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.context import WorkContext
-from prefect_azure_batch.service.outages import Backoff, Outage
+from prefect_azure_batch.service.outages import Backoff, outlive
 from prefect_azure_batch.service.refusals import error_code, service_errors
 from prefect_azure_batch.service.step import step
 
@@ -21,8 +21,16 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 
 
-def fetch(services: Services, place: BlobPlace, path: Path) -> str:
+def fetch(
+    services: Services, place: BlobPlace, path: Path, written: WrittenFiles | None = None
+) -> str:
     """Download a blob, unless the file has its content already; outages are waited out.
+
+    Args:
+        services: the clients.
+        place: the blob.
+        path: the file.
+        written: where the file is noted, if others may write to it as well.
 
     Returns:
         Why there is no good file now, empty if there is one; without a good blob there is no file.
@@ -30,25 +38,24 @@ def fetch(services: Services, place: BlobPlace, path: Path) -> str:
     Raises:
         ServiceError: the service refused, or was out of reach for too long.
     """
-    outage, pause = Outage(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
-    while True:
-        services.check()
-        try:
-            with service_errors(f"download {place.name}"):
-                return _fetch(services.blobs.get_blob_client(place.container, place.name), path)
-        except ServiceError as error:
-            outage.endure(error)
-        pause.wait()
+
+    def once() -> str:
+        """Download it."""
+        with service_errors(f"download {place.name}"):
+            blob = services.blobs.get_blob_client(place.container, place.name)
+            return _fetch(blob, path, written or WrittenFiles())
+
+    return outlive(once, Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), services.check)
 
 
-def _fetch(blob: BlobClient, path: Path) -> str:
+def _fetch(blob: BlobClient, path: Path, written: WrittenFiles) -> str:
     reason = ""
     try:
-        if path.is_file() and _is_same(blob.get_blob_properties(), path):
+        if path.is_file() and _is_same(blob, path, written):
             return ""
         path.unlink(missing_ok=True)
         for _ in range(READS):
-            reason = _read(blob, path)
+            reason = _read(blob, path, written)
             if not reason:
                 return ""
     except HttpResponseError as error:
@@ -59,24 +66,23 @@ def _fetch(blob: BlobClient, path: Path) -> str:
     return reason
 
 
-def _is_same(properties: BlobProperties, path: Path) -> bool:
-    md5 = properties.content_settings.content_md5
-    return md5 is not None and properties.size == path.stat().st_size and md5 == _md5_of(path)
+def _is_same(blob: BlobClient, path: Path, written: WrittenFiles) -> bool:
+    try:
+        properties = blob.get_blob_properties()
+    except ResourceNotFoundError:
+        # The code is in a header, which can be left out; what is there is seen by reading it.
+        return False
+    md5, status = properties.content_settings.content_md5, path.stat()
+    if md5 is None or properties.size != status.st_size or md5 != md5_of(path):
+        return False
+    written.add(path, status, bytes(md5))
+    return True
 
 
-def _md5_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, _md5).digest()
-
-
-def _md5() -> "hashlib._Hash":
-    return hashlib.md5(usedforsecurity=False)
-
-
-def _read(blob: BlobClient, path: Path) -> str:
+def _read(blob: BlobClient, path: Path, written: WrittenFiles) -> str:
     """Read a blob once; return why its file is not good."""
     partial = path.with_name(f".{path.name}.part")
-    md5, size = _md5(), 0
+    md5, size = hashlib.md5(usedforsecurity=False), 0
     try:
         content = blob.download_blob()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,14 +91,13 @@ def _read(blob: BlobClient, path: Path) -> str:
                 md5.update(block)
                 size += file.write(block)
         expected = content.properties.content_settings.content_md5
-        if size != content.size or (expected is not None and expected != md5.digest()):
+        if size != content.size:
+            raise ServiceResponseError(f"it broke off after {size} of {content.size} bytes")
+        if expected is not None and expected != md5.digest():
             return f"{blob.blob_name!r} is damaged: its {size} bytes have another MD5 than it says"
+        # Its state as it was written: whatever takes its place afterwards has another.
+        written.add(path, partial.stat(), md5.digest())
         partial.replace(path)
-    except HttpResponseError as error:
-        # Without a status it was no answer of the service, but the line that broke.
-        if error.status_code is not None and not isinstance(error, DecodeError):
-            raise
-        return f"{blob.blob_name!r} came damaged ({type(error).__name__})"
     finally:
         partial.unlink(missing_ok=True)
     return ""

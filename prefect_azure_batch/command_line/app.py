@@ -4,7 +4,6 @@ Prefect takes seconds to import, so that waits until the arguments are known to 
 this machine (`--local`) starts meanwhile.
 """
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,30 +11,40 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from cyclopts import App, Parameter
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from rich.table import Table
 
+from prefect_azure_batch.collecting.folder_names import known_folder
+from prefect_azure_batch.collecting.output_folder import check_not_in_use, check_output_dir
 from prefect_azure_batch.command_line.local_services import (
     services_of_this_machine,
     start_prefect_server,
+    stop_prefect_server,
 )
 from prefect_azure_batch.command_line.options import RunFlags
 from prefect_azure_batch.command_line.terminal import (
+    ResultFiles,
     asked_here,
     print_json,
     print_result,
+    result_files,
     show_steps_only,
     shown_progress,
 )
+from prefect_azure_batch.credentials.proxies import bypass_on_this_machine
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
 from prefect_azure_batch.model.workload import Workload
-from prefect_azure_batch.paths import check_text, local_path
-from prefect_azure_batch.settings import Settings
+from prefect_azure_batch.ownership.unfinished import unfinished
+from prefect_azure_batch.paths import check_text
+from prefect_azure_batch.plain_text import visible
+from prefect_azure_batch.service.signals import own_process
+from prefect_azure_batch.settings import Settings, refuse_empty
 from prefect_azure_batch.staging.input_names import Root
+from prefect_azure_batch.staging.list_files import as_parameter, names_from
 from prefect_azure_batch.staging.local_inputs import Search, find_inputs
 
 PREFECT_DEFAULTS = {
@@ -46,6 +55,11 @@ PREFECT_DEFAULTS = {
     # A server that is lost is given up after seconds, not a minute for every call.
     "PREFECT_CLIENT_MAX_RETRIES": "2",
 }
+SERVICES_END = (
+    "its Azure ends with the command; to be able to resume, start one that stays "
+    "(`make local-azure`, or `python -m local_azure up --env-file local-azure.env`), read the "
+    "file in your shell (`. ./local-azure.env`), and run the same without --local"
+)
 FAILED = 1
 STOPPED_BY_CTRL_C = 130
 EXIT_CODES = """
@@ -109,6 +123,12 @@ class CommandLine:
         Raises:
             PipelineError: the run failed, or could not begin.
         """
+        refuse_empty(
+            output_dir=flags.output_dir,
+            resume=flags.resume,
+            batch_credentials=flags.batch_credentials,
+            storage_credentials=flags.storage_credentials,
+        )
         if flags.ask and not sys.stdin.isatty():
             raise ConfigurationError("--ask needs a terminal: run there, or leave it out")
         names = (flags.batch_credentials, flags.storage_credentials)
@@ -120,36 +140,48 @@ class CommandLine:
         for name, value in parameters.items():
             if isinstance(value, str):
                 check_text(value, name)
+        check_output_dir(flags.output_dir)
+        if not flags.plan:
+            check_not_in_use(flags.output_dir)
         workload.check()
-        output_dir = local_path(flags.output_dir, "output_dir")
-        root = Root(flags.root)
-        find_inputs(workload, inputs, Search(flags.selection.settings(), root, Path(output_dir)))
+        if flags.inputs_from is not None:
+            inputs = [*inputs, *names_from(flags.inputs_from)]
+        folder = known_folder(flags.output_dir)
+        find_inputs(workload, inputs, Search(flags.selection.settings(), Root(flags.root), folder))
         if flags.local and any(names):
             raise ConfigurationError("--local brings its own accounts: give no credentials with it")
-        for name, value in PREFECT_DEFAULTS.items():
-            os.environ.setdefault(name, value)
+        if flags.local and flags.resume:
+            raise ConfigurationError(f"--local has nothing to resume: {SERVICES_END}")
         began = datetime.now().astimezone()
-        with services_of_this_machine(wanted=flags.local):
-            result = self._flow_run(inputs, {**parameters, **settings}, flags)
+        own_process(stop_prefect_server)
+        with services_of_this_machine(PREFECT_DEFAULTS, wanted=flags.local):
+            result, files = self._flow_run(inputs, {**parameters, **settings}, flags)
         if flags.as_json:
-            print_json(result, output_dir)
+            print_json(result, files.json)
         else:
-            print_result(result, partial(self.table, result), began, output_dir)
+            print_result(result, partial(self.table, result), began, files.folder)
 
     def _flow_run(
         self, inputs: Sequence[str], parameters: Mapping[str, Any], flags: RunFlags
-    ) -> Any:
+    ) -> tuple[Any, ResultFiles]:
+        from prefect_azure_batch.clean_up import services_end  # noqa: PLC0415 - imports Prefect
         from prefect_azure_batch.service.clients import open_services  # noqa: PLC0415 - imports Prefect
 
+        if flags.local:
+            services_end.set(SERVICES_END)
         flow = self.load_flow()
         names = (flags.batch_credentials, flags.storage_credentials)
         with explained(local=flags.local), open_services(*names):
             pass
         start_prefect_server()
         show_steps_only()
-        with shown_progress() as hide, asked_here(hide, wanted=flags.ask) as policy:
-            return flow(
-                inputs=list(inputs),
+        with (
+            shown_progress() as hide,
+            asked_here(hide, wanted=flags.ask) as policy,
+            result_files() as files,
+        ):
+            result = flow(
+                inputs=as_parameter(inputs),
                 **parameters,
                 output_dir=flags.output_dir,
                 batch_credentials=flags.batch_credentials,
@@ -159,6 +191,7 @@ class CommandLine:
                 resume=flags.resume,
                 root=flags.root,
             )
+        return result, files
 
 
 def checked(settings: Callable[[], Settings]) -> Settings:
@@ -170,8 +203,16 @@ def checked(settings: Callable[[], Settings]) -> Settings:
     try:
         return settings()
     except ValidationError as error:
-        reasons = (item["msg"].removeprefix("Value error, ") for item in error.errors())
-        raise ConfigurationError("; ".join(reasons)) from error
+        raise ConfigurationError("; ".join(map(_reason, error.errors()))) from error
+
+
+def _reason(item: ErrorDetails) -> str:
+    """Return what is wrong with an option, with the name of its field, if it is about one."""
+    field = ".".join(map(str, item["loc"]))
+    if item["type"] == "string_too_short":
+        return f"{field} is empty: give a value, or leave it out"
+    text = item["msg"].removeprefix("Value error, ")
+    return f"{field}: {text}" if field else text
 
 
 @contextmanager
@@ -195,13 +236,14 @@ def exit_code_of(app: App) -> int:
     Returns:
         0 if it did all; else another number, and one error on standard error.
     """
+    bypass_on_this_machine()
     try:
         return int(app(result_action="return_value") or 0)
     except KeyboardInterrupt:
-        sys.stderr.write("stopped by Ctrl-C\n")
+        sys.stderr.write("\n".join(["stopped by Ctrl-C", *unfinished.values()]) + "\n")
         return STOPPED_BY_CTRL_C
     except Exception as error:  # noqa: BLE001 - the last resort; whatever it is, it is said once
-        sys.stderr.write("\n".join(error_lines(error)) + "\n")
+        sys.stderr.write(visible("\n".join([*error_lines(error), *unfinished.values()])) + "\n")
         return FAILED
 
 

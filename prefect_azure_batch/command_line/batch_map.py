@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from prefect_azure_batch.command_line import blocks, janitor
 from prefect_azure_batch.command_line.app import CommandLine, exit_code_of
 from prefect_azure_batch.command_line.options import BatchTaskOptions, RunFlags
+from prefect_azure_batch.command_line.terminal import table_of
 from prefect_azure_batch.workloads.python_program import PythonProgram
 
 if TYPE_CHECKING:
@@ -70,12 +70,7 @@ def _load_flow() -> Callable[..., Any]:
 
 def result_table(outputs: "Outputs", num_inputs: int) -> Table:
     """Return one row for each of the first inputs."""
-    table = Table(*outputs.page_columns())
-    for row in outputs.page_rows(num_inputs):
-        table.add_row(*(escape(str(value)) for value in row.values()))
-    # Whole, over as many lines as it takes.
-    table.columns[-1].overflow = "fold"
-    return table
+    return table_of(outputs.page_columns(), outputs.page_rows(num_inputs))
 
 
 def main() -> int:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from prefect_azure_batch.command_line.app import FAILED
+from prefect_azure_batch.credentials.proxies import bypass_on_this_machine
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.paths import local_path
+from prefect_azure_batch.plain_text import visible
 
 if TYPE_CHECKING:
     from prefect_azure_batch.credentials.batch import AzureBatchCredentials
@@ -83,12 +85,13 @@ def _failed(error: Exception) -> int:
     from prefect_azure_batch.credentials.loading import plain_message  # noqa: PLC0415 - Prefect
 
     message = plain_message(error) if isinstance(error, ValueError) else str(error)
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(f"error: {visible(message)}\n")
     return FAILED
 
 
 def main() -> int:
     """Run the command line; 1 and a line on standard error if a value or an account is wrong."""
+    bypass_on_this_machine()
     try:
         return int(app(result_action="return_value") or 0)
     except (ValueError, ConfigurationError) as error:

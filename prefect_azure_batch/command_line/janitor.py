@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from prefect_azure_batch.command_line.app import exit_code_of
+from prefect_azure_batch.command_line.terminal import cell
 from prefect_azure_batch.model.run import run_id_of
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ def print_report(report: "Report") -> None:
     table = Table.grid(padding=(0, 2))
     for row in report.rows:
         for name, value in row.items():
-            table.add_row(name, escape(str(value)))
+            table.add_row(name, cell(value))
         table.add_row()
     console.print(table if report.rows else "nothing of ours is there")
-    console.print(report.summary)
+    console.print(cell(report.summary))
 
 
 def main() -> int:

@@ -109,10 +109,13 @@ class RunFlags:
     """How a command runs its flow.
 
     Attributes:
-        output_dir: Folder for outputs and logs.
+        output_dir: Folder for outputs and logs, for one run at a time; may contain {run}, {name}
+            and {date}.
         root: Keep in names of outputs the folders below this one; default: those below the folder,
             prefix or glob that is given.
         selection: Which files are worked on.
+        inputs_from: Read more inputs from a file, or - for standard input: one a line, or with NULs
+            after them as `find -print0` writes.
         plan: Say what would be created and what it could cost, and stop.
         resume: Continue a run that failed or died: its name `tw-...` or its flow run's id.
         ask: When the outputs are here, ask whether to delete job and pool; Enter means yes.
@@ -126,6 +129,7 @@ class RunFlags:
     output_dir: str = "results"
     root: str | None = None
     selection: SelectionOptions = field(default_factory=SelectionOptions)
+    inputs_from: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     plan: Annotated[bool, Parameter(negative=())] = False
     resume: str | None = None
     ask: Annotated[bool, Parameter(negative=())] = False

@@ -1,16 +1,16 @@
 """What a person sees on a terminal: progress, questions, the result."""
 
-import json
 import logging
 import select
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,6 +20,8 @@ from rich.table import Table
 
 from prefect_azure_batch.model.left_out import LeftOut, left_out_in_words
 from prefect_azure_batch.model.output_record import CSV_NAME, JSON_NAME
+from prefect_azure_batch.plain_text import json_text, one_line
+from prefect_azure_batch.service.signals import PAUSE_SLICE_S, check_signals, current_signals
 from prefect_azure_batch.settings import CleanUpPolicy, Policy
 
 ENGINE_MODULES = frozenset({"flow_engine", "task_engine"})
@@ -87,14 +89,28 @@ def ask_on_terminal(names: Mapping[str, str], timeout_s: int) -> dict[str, bool]
         for kind, name in names.items():
             sys.stderr.write(f"Delete {kind} {name}? [Y/n] ")
             sys.stderr.flush()
-            left_s = max(0.0, deadline - time.monotonic())
-            if not select.select([sys.stdin], [], [], left_s)[0]:
+            if not _is_answered(deadline):
                 break
             said[kind] = not sys.stdin.readline().strip().lower().startswith("n")
     except KeyboardInterrupt:
+        if signals := current_signals():
+            signals.take_interrupt()
         said = dict.fromkeys(names, True)
         sys.stderr.write("\nnothing is kept\n")
     return said
+
+
+def _is_answered(deadline: float) -> bool:
+    """Wait for a line on standard input; tell whether there is one.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed.
+    """
+    while (left_s := deadline - time.monotonic()) > 0:
+        if select.select([sys.stdin], [], [], min(left_s, PAUSE_SLICE_S))[0]:
+            return True
+        check_signals()
+    return False
 
 
 @contextmanager
@@ -122,8 +138,59 @@ def shown_progress() -> Iterator[Callable[[], None]]:
             on_progress.reset(token)
 
 
+@dataclass
+class ResultFiles:
+    """The files of a run beside its outputs, as it left them; others may write there afterwards.
+
+    Attributes:
+        folder: the output folder; None as long as there are no results.
+        json: `results.json`, open.
+    """
+
+    folder: Path | None = None
+    json: TextIO | None = None
+
+    def take(self, folder: Path) -> None:
+        """Open what is in a folder."""
+        self.folder = folder
+        self.json = (folder / JSON_NAME).open(encoding="utf-8")
+
+
+@contextmanager
+def result_files() -> Iterator[ResultFiles]:
+    """Give the files of the run in the block; they are closed when nobody has them any more."""
+    from prefect_azure_batch.collecting.publish import on_results  # noqa: PLC0415 - imports Prefect
+
+    files = ResultFiles()
+    token = on_results.set(files.take)
+    try:
+        yield files
+    finally:
+        on_results.reset(token)
+
+
+def table_of(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> Table:
+    """Return a table for a terminal; what is in its cells is shown, and never obeyed.
+
+    Args:
+        columns: their titles.
+        rows: the cells of each, in the order of the columns.
+    """
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*map(cell, row.values()))
+    # Whole, over as many lines as it takes.
+    table.columns[-1].overflow = "fold"
+    return table
+
+
+def cell(value: object) -> str:
+    """Return what a cell of a table shows: neither markup nor control characters do anything."""
+    return escape(one_line(str(value)))
+
+
 def print_result(
-    result: FlowResult, table: Callable[[int], Table], began: datetime, output_dir: str
+    result: FlowResult, table: Callable[[int], Table], began: datetime, folder: Path | None
 ) -> None:
     """Print the plan, or what was found, and from when to when it all took.
 
@@ -131,22 +198,23 @@ def print_result(
         result: what the flow returned.
         table: gives the rows of the first inputs, at most so many.
         began: when the command did.
-        output_dir: where all results are.
+        folder: where all results are.
     """
     console = Console(highlight=False)
     if result.plan:
         plan = Table("Would create", "", show_header=False)
-        for title, value in result.plan.items():
-            plan.add_row(title, escape(value))
+        for row in result.plan.items():
+            plan.add_row(*map(cell, row))
         console.print(plan)
         return
     console.print(table(MOST_INPUTS))
     if result.num_inputs > MOST_INPUTS:
         left_out = result.num_inputs - MOST_INPUTS
-        console.print(f"and {left_out} inputs more: see {Path(output_dir) / CSV_NAME}")
+        where = f": see {cell(folder / CSV_NAME)}" if folder else ""
+        console.print(f"and {left_out} inputs more{where}")
     if result.left_out:
-        words = left_out_in_words(result.left_out)
-        console.print(f"left out, {words}; all: {Path(output_dir) / JSON_NAME}", markup=False)
+        where = f"; all: {cell(folder / JSON_NAME)}" if folder else ""
+        console.print(f"left out, {cell(left_out_in_words(result.left_out))}{where}")
     ended = datetime.now().astimezone()
     console.print(
         f"{result.num_inputs} inputs; {began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S}, "
@@ -154,10 +222,11 @@ def print_result(
     )
 
 
-def print_json(result: FlowResult, output_dir: str) -> None:
+def print_json(result: FlowResult, file: TextIO | None) -> None:
     """Print the plan, or the run's `results.json`."""
     if result.plan:
-        sys.stdout.write(json.dumps(dict(result.plan), ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json_text(dict(result.plan), indent=2) + "\n")
         return
-    with (Path(output_dir) / JSON_NAME).open(encoding="utf-8") as file:
-        shutil.copyfileobj(file, sys.stdout)
+    if file:
+        with file:
+            shutil.copyfileobj(file, sys.stdout)

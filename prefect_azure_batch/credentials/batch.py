@@ -1,5 +1,6 @@
 """The block of an Azure Batch account; what stands behind the URL is not its business."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -20,7 +21,14 @@ from prefect_azure_batch.credentials.clouds import cloud_of
 from prefect_azure_batch.credentials.connection import connection_errors
 from prefect_azure_batch.credentials.entra import EntraSignIn
 from prefect_azure_batch.credentials.loading import load_named
-from prefect_azure_batch.credentials.transport import TIMEOUTS, RepeatEveryMethod
+from prefect_azure_batch.credentials.proxies import proxies_for
+from prefect_azure_batch.credentials.transport import (
+    OnAnswer,
+    RepeatEveryMethod,
+    RepeatLostCalls,
+    WholeAnswers,
+    ignore,
+)
 
 
 class AzureBatchCredentials(CredentialsBlock):
@@ -74,15 +82,23 @@ class AzureBatchCredentials(CredentialsBlock):
         self.endpoint = checked_endpoint("endpoint", self.endpoint, has_key=bool(self.key))
         return self
 
-    def get_client(self, **_: object) -> BatchClient:
-        """Return a new client; close it, or use it in a `with` statement."""
+    def get_client(self, *, on_answer: OnAnswer | None = None, **_: object) -> BatchClient:
+        """Return a new client; close it, or use it in a `with` statement.
+
+        Args:
+            on_answer: called with each answer of the service.
+        """
+        # It writes a traceback for each error without a body; the error itself is raised.
+        logging.getLogger("azure.batch._utils.model_base").setLevel(logging.ERROR)
         return BatchClient(
             self.endpoint,
             self._credential(),
             credential_scopes=[cloud_of(self.endpoint).batch_scope],
             per_call_policies=[RepeatEveryMethod()],
-            retry_backoff_factor=0.5,
-            **TIMEOUTS,
+            retry_policy=RepeatLostCalls(),
+            raw_response_hook=on_answer or ignore,
+            transport=WholeAnswers(),
+            proxies=proxies_for(self.endpoint),
         )
 
     def _credential(self) -> AzureNamedKeyCredential | TokenCredential:

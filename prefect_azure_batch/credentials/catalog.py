@@ -2,6 +2,6 @@
 
 # Prefect's own Azure blocks have the same picture, so its user interface knows it already.
 LOGO_URL = (
-    "https://cdn.sanity.io/images/3ugk85nk/production/"
-    "54e3fa7e00197a4fbd1d82ed62494cb58d08c96a-250x250.png"
+    "https://raw.githubusercontent.com/PrefectHQ/prefect/"
+    "420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos/microsoft-azure.png"
 )

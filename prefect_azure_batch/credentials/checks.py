@@ -34,7 +34,7 @@ def checked_endpoint(field: str, url: str, *, has_key: bool) -> str:
 
 def is_loopback(host: str) -> bool:
     """Tell whether a host name or address means this machine."""
-    if host == "localhost":
+    if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -26,6 +26,9 @@ def error_code(error: AzureError) -> str | None:
     """Return the service's code of an SDK error, whichever of the two services it comes from."""
     storage_code = getattr(error, "error_code", None)
     code = storage_code or getattr(getattr(error, "error", None), "code", None)
+    # Storage's own header, where the rest of the refusal could not be read.
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    code = code or headers.get("x-ms-error-code")
     return str(getattr(code, "value", code)) if code else None
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from azure.core.credentials import AzureNamedKeyCredential, TokenCredential
-from azure.storage.blob import BlobServiceClient, ExponentialRetry
+from azure.storage.blob import BlobServiceClient
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
@@ -20,7 +20,13 @@ from prefect_azure_batch.credentials.checks import (
 from prefect_azure_batch.credentials.connection import connection_errors
 from prefect_azure_batch.credentials.entra import EntraSignIn
 from prefect_azure_batch.credentials.loading import load_named
-from prefect_azure_batch.credentials.transport import TIMEOUTS
+from prefect_azure_batch.credentials.proxies import proxies_for
+from prefect_azure_batch.credentials.transport import (
+    OnAnswer,
+    RepeatLostBlobCalls,
+    WholeAnswers,
+    ignore,
+)
 
 
 class AzureStorageCredentials(CredentialsBlock):
@@ -92,12 +98,15 @@ class AzureStorageCredentials(CredentialsBlock):
         self.blob_endpoint = checked_endpoint("blob_endpoint", url, has_key=bool(self.key))
         return self
 
-    def get_client(self, **_: object) -> BlobServiceClient:
-        """Return a new client; close it, or use it in a `with` statement."""
-        retries = ExponentialRetry(
-            initial_backoff=1, increment_base=2, random_jitter_range=1, **_RETRIES
-        )
-        options = {**_WAITS, **_PIECES, "retry_policy": retries}
+    def get_client(self, *, on_answer: OnAnswer | None = None, **_: object) -> BlobServiceClient:
+        """Return a new client; close it, or use it in a `with` statement.
+
+        Args:
+            on_answer: called with each answer of the service.
+        """
+        lines = {"transport": WholeAnswers(), "retry_policy": RepeatLostBlobCalls()}
+        options = {**lines, **_PIECES, "raw_response_hook": on_answer or ignore}
+        options["proxies"] = proxies_for(self._endpoint())
         if self.connection_string:
             text = self.connection_string.get_secret_value()
             return BlobServiceClient.from_connection_string(text, **options)
@@ -105,6 +114,11 @@ class AzureStorageCredentials(CredentialsBlock):
         # Without a key the SDK guesses it from the host: private links and DNS zones mislead it.
         client.account_name = self.account_name
         return client
+
+    def _endpoint(self) -> str:
+        if not self.connection_string:
+            return self.blob_endpoint
+        return _parts_of(self.connection_string).get("blobendpoint", "")
 
     def _credential(self) -> AzureNamedKeyCredential | TokenCredential:
         if not self.key:
@@ -162,15 +176,18 @@ class AzureStorageCredentials(CredentialsBlock):
         return cls.from_environment() if name is None else load_named(cls, name)
 
 
-_RETRIES = {name: value for name, value in TIMEOUTS.items() if name.startswith("retry_")}
-_WAITS = {name: value for name, value in TIMEOUTS.items() if name not in _RETRIES}
 # Larger pieces would not get through a slow line within the connection timeout (transport.py).
 _PIECES: dict[str, Any] = {"max_single_put_size": 1024**2, "max_block_size": 1024**2}
 
 
-def _check_connection_string(secret: SecretStr) -> None:
+def _parts_of(secret: SecretStr) -> dict[str, str]:
+    """Return the parts of a connection string, their names in lower case."""
     pairs = (part.partition("=") for part in secret.get_secret_value().split(";") if part.strip())
-    parts = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _check_connection_string(secret: SecretStr) -> None:
+    parts = _parts_of(secret)
     for name in ("AccountName", "AccountKey"):
         if not parts.get(name.lower()):
             raise ValueError(

@@ -18,6 +18,7 @@ from prefect_azure_batch.ownership.heartbeat_blob import ServiceClock, look_at_h
 from prefect_azure_batch.ownership.liveness import read_marks
 from prefect_azure_batch.running.job import ENDED
 from prefect_azure_batch.service import specs
+from prefect_azure_batch.service.answers import optional
 from prefect_azure_batch.service.context import RunContext, WorkContext
 from prefect_azure_batch.service.refusals import error_code, lowered
 from prefect_azure_batch.service.step import step
@@ -105,7 +106,8 @@ def _take(context: RunContext, heartbeat: Heartbeat) -> None:
     application = context.blobs.get_container_client(run.application_container)
     found = application.get_container_properties(raw_response_hook=clock)
     marks = read_marks(run.flow_run_id, [found.metadata])
-    age_s = clock.seconds_since(found.last_modified)
+    changed = optional(found.last_modified)
+    age_s = clock.seconds_since(changed) if changed else 0.0
     heartbeat.take(marks.limit_s or run.heartbeat_limit_s, age_s)
     if found.metadata != run.metadata:
         for name in run.containers:
@@ -121,16 +123,19 @@ def _is_active(context: RunContext) -> bool:
     try:
         job = batch.get_job(run.job_id, select=["state", "poolInfo"])
         pool = batch.get_pool(run.pool_id, select=["state"])
-        counts = batch.get_job_task_counts(run.job_id).task_counts
+        counts = optional(batch.get_job_task_counts(run.job_id).task_counts)
     except HttpResponseError as error:
         if error_code(error) not in {"JobNotFound", "PoolNotFound"}:
             raise
         return False
     is_job_active = lowered(job.state) == BatchJobState.ACTIVE.value
     # Resumed with another pool, a run leaves the job where it is and opens its next attempt.
-    is_job_active &= job.pool_info.pool_id == run.pool_id
+    works_on = optional(job.pool_info)
+    is_job_active &= works_on is not None and works_on.pool_id == run.pool_id
     is_pool_active = lowered(pool.state) == BatchPoolState.ACTIVE.value
-    return is_job_active and is_pool_active and not counts.failed
+    # Without counts nobody knows whether something has failed.
+    has_failed = counts is None or counts.failed != 0
+    return is_job_active and is_pool_active and not has_failed
 
 
 def _has_node_files(context: WorkContext) -> bool:

@@ -11,11 +11,13 @@ from prefect_azure_batch.collecting.failure_report import (
     lost_output,
     report_failures,
 )
+from prefect_azure_batch.collecting.logs import STREAMS, log_path, tail_of
+from prefect_azure_batch.collecting.lost_logs import download_lost_logs
 from prefect_azure_batch.collecting.verified_files import verified_outputs
 from prefect_azure_batch.errors import BatchTaskError, PipelineError, PoolError, ServiceError
 from prefect_azure_batch.messages import few
 from prefect_azure_batch.model.output_record import REPORT_NAME
-from prefect_azure_batch.model.result import Failure
+from prefect_azure_batch.model.result import Ending, Failure
 from prefect_azure_batch.model.tasks import Level, PlannedTask
 from prefect_azure_batch.running.events import VISIBLE
 from prefect_azure_batch.running.job import ENDED, end_job_with_last_task, has_ended_by_itself
@@ -111,6 +113,7 @@ class LevelRun:
     ) -> None:
         self._context, self._downloads, self._is_last = context, downloads, is_last
         self._has_ended = False
+        self._endings: Mapping[str, Ending] = {}
         self.undone = undone
         self.lost: list[Failure] = []
 
@@ -137,17 +140,25 @@ class LevelRun:
         """Watch the batch tasks to their ends; their outputs are downloaded meanwhile."""
         if self.undone and not self._has_ended:
             self._context.stopwatch.begin("nodes and batch tasks")
-            wait_for_batch_tasks(self._context, self.undone, self._downloads.begin)
+            self._endings = wait_for_batch_tasks(self._context, self.undone, self._downloads.begin)
 
     def finish_downloads(self) -> list[Failure]:
-        """Wait for the outputs; return the batch tasks that succeeded without a good output."""
+        """Wait for the outputs; return the batch tasks that succeeded without a good output.
+
+        Their logs are in the folder then, as those of failed ones.
+        """
         reasons = self._reasons()
-        self.lost = [
-            lost_output(item.inputs, item.id, reasons[item.id])
-            for item in self.undone
-            if item.id in reasons
-        ]
+        lost = [item for item in self.undone if item.id in reasons]
+        ran = [item.id for item in lost if item.id in self._endings]
+        if ran:
+            download_lost_logs(self._context, ran)
+        self.lost = [self._lost(item, reasons[item.id]) for item in lost]
         return self.lost
+
+    def _lost(self, planned: PlannedTask, reason: str) -> Failure:
+        last_line = tail_of(log_path(self._context.folder, planned.id) / STREAMS[-1], 1)
+        ending = self._endings.get(planned.id, Ending(planned.id, succeeded=False, exit_code=0))
+        return lost_output(planned.inputs, ending, reason, last_line)
 
     def _reasons(self) -> Mapping[str, str]:
         if self._has_ended:

@@ -28,12 +28,12 @@ def check_output_names(levels: Sequence[Level], folder: Path) -> None:
 
     Args:
         levels: the batch tasks.
-        folder: the output folder; it exists.
+        folder: the output folder; only a plan's need not exist.
 
     Raises:
         ConfigurationError: names both inputs.
     """
-    folds = ignores_case(folder)
+    folds = ignores_case(next(path for path in (folder, *folder.parents) if path.is_dir()))
     taken: dict[str, tuple[str, str]] = {}
     for name, source in output_names(levels):
         path = PurePosixPath(name)

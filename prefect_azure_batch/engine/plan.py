@@ -11,6 +11,7 @@ from prefect_azure_batch.model.left_out import left_out_in_words
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import InputFile, Level, Upload, left_out_of
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.plain_text import one_line
 from prefect_azure_batch.service.sas import CLOCK_SKEW
 from prefect_azure_batch.settings import JobSettings, PoolSettings
 from prefect_azure_batch.staging.archives import readable_size
@@ -72,7 +73,7 @@ class Plan:
             ("waste after", _time(self.delete_after)),
             ("price of the nodes", self._price()),
         ]
-        return [(title, text) for title, text in rows if text]
+        return [(title, one_line(text)) for title, text in rows if text]
 
     def _price(self) -> str:
         if self.highest_price is None:

@@ -1,8 +1,7 @@
-"""What is found out before anything is created: folder, accounts, and the plan."""
+"""What is found out before anything is created: accounts, clock, and the plan."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.model.output_record import record_outputs
 from prefect_azure_batch.model.tasks import InputFile, Level
 from prefect_azure_batch.model.workload import Workload
-from prefect_azure_batch.paths import local_path
+from prefect_azure_batch.service.answers import instant_of
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.context import RunContext
 from prefect_azure_batch.service.sas import CLOCK_SKEW
@@ -25,25 +24,6 @@ from prefect_azure_batch.settings import JobSettings, PoolSettings
 from prefect_azure_batch.staging.archives import uploads_of
 
 ARTIFACT_KEY = "plan"
-
-
-def prepare_output_dir(output_dir: str) -> Path:
-    """Make the output folder and try to write there, before anything is created.
-
-    Raises:
-        ConfigurationError: the folder cannot be made or written to, or is no path.
-    """
-    folder = Path(local_path(output_dir, "output_dir")).absolute()
-    probe = folder / ".output-dir-probe"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigurationError(
-            f"output_dir {str(folder)!r} is not writable: {error.strerror}"
-        ) from error
-    return folder
 
 
 def record_planned_outputs(folder: Path, levels: Sequence[Level]) -> None:
@@ -77,20 +57,21 @@ def check_storage(services: Services) -> None:
 
     listing = services.blobs.list_containers(results_per_page=1, raw_response_hook=keep_date)
     next(iter(listing), None)
-    check_clock(dates[-1], datetime.now(UTC))
+    check_clock(dates[-1] if dates else "", datetime.now(UTC))
 
 
 def check_clock(date: str, now: datetime) -> None:
     """Check that a SAS of this machine's clock is valid by the service's.
 
     Args:
-        date: the header of an answer; empty if it has none.
+        date: the header of an answer; empty if it has none. One that cannot be read says nothing.
         now: this machine's time.
 
     Raises:
         ConfigurationError: the clocks are too far apart.
     """
-    ahead = now - parsedate_to_datetime(date) if date else timedelta(0)
+    there = instant_of(date)
+    ahead = now - there if there else timedelta(0)
     if abs(ahead) > CLOCK_SKEW:
         raise ConfigurationError(
             f"this machine's clock is {ahead.total_seconds():+.0f} s from the storage service's: "

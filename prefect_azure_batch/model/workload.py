@@ -24,11 +24,13 @@ class Workload(Protocol[ResultT_co]):
         output_url_variable: environment variable of all batch tasks that holds the write-only SAS
             URL of the output container; None: the service uploads what the plan says.
         input_kind: what its inputs are, for errors, such as `text file`.
+        head_bytes: how many first bytes of an input it is shown at most; of a blob fewer.
     """
 
     name: ClassVar[str] = "workload"
     output_url_variable: ClassVar[str | None] = None
     input_kind: ClassVar[str] = "file"
+    head_bytes: ClassVar[int] = 8192
 
     def check(self) -> None:
         """Refuse what no node could run, before anything is created.
@@ -43,7 +45,7 @@ class Workload(Protocol[ResultT_co]):
         """Return why an input that begins with these bytes cannot be worked on; empty: it can.
 
         Args:
-            head: its first bytes, 8,192 at most.
+            head: its first bytes, `head_bytes` at most.
 
         Returns:
             The end of a sentence about the input, such as `is not a table: ...`.
@@ -113,12 +115,13 @@ class Workload(Protocol[ResultT_co]):
         return True
 
     def unpack(self, planned: PlannedTask, archive: Path, folder: Path) -> Sequence[ExitRecord]:  # noqa: ARG002 - a default
-        """Write the files of a batch task's archive into a folder.
+        """Write the files of a batch task's archive, its `unpacks_to`, into a folder.
 
         Args:
             planned: a batch task with `unpacks_to`.
             archive: its one result.
-            folder: where the files go; those of inputs that failed must not be there afterwards.
+            folder: an empty one, from which the files are moved into the output folder; those of
+                inputs that failed must not be there afterwards.
 
         Returns:
             How each input ended.

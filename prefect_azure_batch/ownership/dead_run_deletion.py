@@ -3,12 +3,14 @@
 Of a run that is kept and died before it had deleted the rest, the rest is deleted.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from prefect_azure_batch.errors import CleanUpIncomplete, PipelineError, RunLost
-from prefect_azure_batch.model.run import HEARTBEAT_BLOB
+from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run
 from prefect_azure_batch.ownership.deletion import KindsToDelete, delete_leftovers
 from prefect_azure_batch.ownership.heartbeat import Heartbeat
 from prefect_azure_batch.ownership.heartbeat_blob import RunState
@@ -16,12 +18,17 @@ from prefect_azure_batch.ownership.inventory import NOTHING, RunResources, look_
 from prefect_azure_batch.ownership.liveness import LifeState
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.context import RunContext
+from prefect_azure_batch.service.outages import Backoff, outlive
 from prefect_azure_batch.service.parallel import in_parallel
 from prefect_azure_batch.service.refusals import accepting, service_errors
 from prefect_azure_batch.service.step import step
 
+R = TypeVar("R")
+
 # A pool can take minutes.
 TIMEOUT_S = 1800
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
 # A call of the dead process may still create something.
 SETTLE_S = 1.0
 
@@ -82,14 +89,15 @@ def delete_dead_run(
         timeout_s: seconds to wait until all of it is gone.
     """
     run_id = found.run.flow_run_id
+
     try:
-        with service_errors("look again"):
-            again = look_at_run(services, found.run)
+        again = _outlive(services, partial(_look, services, found.run))
         if again is None:
             return Removal(run_id, "gone meanwhile")
         if again.waste == NOTHING:
             return Removal(run_id, f"left alone: {again.liveness.why}")
-        heartbeat = _taken(services, again, holder)
+        heartbeat = Heartbeat(services.blobs, again.run, holder, state=RunState.DELETING)
+        _outlive(services, partial(_take, services, again, heartbeat))
     except RunLost as lost:
         return Removal(run_id, f"left alone: {lost}")
     except PipelineError as problem:
@@ -103,20 +111,28 @@ def delete_dead_run(
     return Removal(run_id, f"deleted {', '.join(deleted)}", is_taken=True)
 
 
-def _taken(services: Services, found: RunResources, holder: UUID) -> Heartbeat:
-    """Take the run to delete it: who would resume it is refused from now on."""
+def _outlive(services: Services, call: Callable[[], R]) -> R:
+    return outlive(call, Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), services.check)
+
+
+def _look(services: Services, run: Run) -> RunResources | None:
+    with service_errors("look again"):
+        return look_at_run(services, run)
+
+
+def _take(services: Services, found: RunResources, heartbeat: Heartbeat) -> None:
+    """Take the run to delete it: who would resume it is refused from now on; safe to repeat."""
     run = found.run
     application = services.blobs.get_container_client(run.application_container)
     with service_errors("take the dead run"):
         if not found.evidence.is_readable:
-            application.delete_blob(HEARTBEAT_BLOB)
+            with accepting("BlobNotFound"):
+                application.delete_blob(HEARTBEAT_BLOB)
         if run.application_container not in {item.name for item in found.resources}:
             # Somebody deleted it; without a place for the heartbeat the run is anybody's.
             with accepting("ContainerAlreadyExists"):
                 application.create_container(metadata=run.metadata)
-    heartbeat = Heartbeat(services.blobs, run, holder, state=RunState.DELETING)
     heartbeat.take_unless_changed(found.evidence.sighting)
-    return heartbeat
 
 
 def _deleted(
@@ -129,8 +145,8 @@ def _deleted(
     seen, liveness = found.evidence.sighting, found.liveness
     if liveness.state is LifeState.KEPT and seen and seen.beat.until:
         yield from delete_leftovers(context, found.waste, timeout_s, SETTLE_S)
-        heartbeat.mark_kept(seen.beat.until, liveness.kept)
+        _outlive(services, partial(heartbeat.mark_kept, seen.beat.until, liveness.kept))
         return
     yield from delete_leftovers(context, KindsToDelete(containers=False), timeout_s, SETTLE_S)
-    heartbeat.renew()
+    _outlive(services, heartbeat.renew)
     yield from delete_leftovers(context, KindsToDelete(), timeout_s)

@@ -11,13 +11,17 @@ from azure.batch.models import BatchJob, BatchPool
 from azure.core.exceptions import HttpResponseError
 
 from prefect_azure_batch.errors import CleanUpIncomplete, ServiceError
+from prefect_azure_batch.messages import few
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.service.context import RunContext
-from prefect_azure_batch.service.outages import Backoff, Outage
+from prefect_azure_batch.service.outages import Backoff, Outage, Patience
 from prefect_azure_batch.service.parallel import in_parallel
 from prefect_azure_batch.service.refusals import accepting, error_code, lowered, service_errors
+from prefect_azure_batch.service.signals import current_signals, pause
 from prefect_azure_batch.service.specs import marks
 
+# A cancelled flow is killed after 30 s: then deletions must have been started, and the hook waits.
+HURRIED_TIMEOUT_S = 15
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 PAUSE_GROWTH = 1.5
@@ -83,24 +87,39 @@ def delete_leftovers(
     Raises:
         CleanUpIncomplete: something is still there, or could not be looked for.
     """
-    deadline = time.monotonic() + timeout_s
+    began = time.monotonic()
     seen: dict[str, None] = {}
-    outage, pause = Outage(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_GROWTH)
+    outage, backoff = Outage(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_GROWTH)
+    patience = Patience()
     while True:
         found = _start_all(context, kinds)
         seen |= dict.fromkeys(found.left)
         if found.left or found.errors:
             is_hopeless = _is_hopeless(outage, found)
-            if is_hopeless or time.monotonic() > deadline:
+            timeout_s = min(timeout_s, HURRIED_TIMEOUT_S) if _is_hurried() else timeout_s
+            if is_hopeless or time.monotonic() > began + timeout_s:
                 reason = "; ".join(dict.fromkeys(map(str, found.errors)))
                 left = found.left or [f"anything of {context.run.name}"]
                 raise CleanUpIncomplete(left, None if is_hopeless else timeout_s, reason)
-            pause.wait()
+            patience.say(f"waiting until it is gone: {_in_words(context, found)}")
+            asked_s = max((error.retry_after_s for error in found.errors), default=0)
+            pause(max(backoff.next_s(), asked_s))
         elif settle_s:
-            time.sleep(settle_s)
+            pause(settle_s)
             settle_s = 0
         else:
             return list(seen)
+
+
+def _is_hurried() -> bool:
+    """Tell whether this process was asked to end."""
+    signals = current_signals()
+    return bool(signals and signals.first)
+
+
+def _in_words(context: RunContext, found: _Round) -> str:
+    errors = dict.fromkeys(map(str, found.errors))
+    return "; ".join([few(found.left) or f"anything of {context.run.name}", *errors])
 
 
 def _is_hopeless(outage: Outage, found: _Round) -> bool:
@@ -267,4 +286,4 @@ def _is_there(context: RunContext, name: str) -> bool:
         if error_code(error) != "ContainerNotFound":
             raise
         return False
-    return context.run.owns(dict(found.metadata))
+    return context.run.owns(dict(found.metadata or {}))

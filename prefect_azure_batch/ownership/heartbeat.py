@@ -5,7 +5,6 @@ thread of the live run. Every write is conditional on the one before, so of two 
 want the same run one wins, and the other finds out.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -15,9 +14,10 @@ from typing import Any
 from uuid import UUID
 
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ServiceResponseError
 from azure.storage.blob import BlobServiceClient
 
+from prefect_azure_batch.credentials.transport import ignore
 from prefect_azure_batch.errors import (
     HeartbeatLost,
     RunIsAlive,
@@ -29,6 +29,7 @@ from prefect_azure_batch.errors import (
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run
 from prefect_azure_batch.ownership.heartbeat_blob import Beat, RunState, Sighting, look_at_heartbeat
 from prefect_azure_batch.ownership.liveness import Evidence, LifeState, Marks, judge
+from prefect_azure_batch.service.movement import Movement, awake_s
 from prefect_azure_batch.service.refusals import service_errors
 from prefect_azure_batch.settings import Outcome
 
@@ -48,20 +49,23 @@ class Heartbeat:
         holder: the flow run that this process works for.
         warn: called once for each outage of the thread's writes.
         state: what this process does with the run: it works on it, or deletes it.
+        movement: of the run, without which no heartbeat is written; None: it always moves.
 
     Attributes:
         trouble: why the thread's last write failed; empty if it did not.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all but three are as by default
         self,
         blobs: BlobServiceClient,
         run: Run,
         holder: UUID,
         warn: Callable[[str], object] | None = None,
         state: RunState = RunState.RUNNING,
+        movement: Movement | None = None,
     ) -> None:
         self._blobs = blobs
+        self._movement = movement
         self._run = run
         self._beat = Beat(holder=holder.hex, process=token_hex(8), state=state)
         self._warn = warn or (lambda _: None)
@@ -278,24 +282,61 @@ class Heartbeat:
         """Return if this process may continue the run; before it is taken, it may.
 
         Raises:
-            HeartbeatLost: its heartbeat is gone, or could not be written for its limit.
+            HeartbeatLost: its heartbeat is gone, or was not written for its limit, and cannot be.
             RunTakenOver: another process has taken the run.
         """
         if self._lost:
             raise self._lost
-        if self.is_held and time.monotonic() - self._written > self._limit_s:
-            self._lost = HeartbeatLost(
-                self._run.name,
-                f"it could not be written for {self._limit_s:g} s ({self.trouble}); when the "
-                f"storage account can be reached again, resume={self._run.name} continues it",
-            )
-            raise self._lost
+        if self.is_held and self._silent_s > self._limit_s:
+            self._end_silence()
+
+    @property
+    def _silent_s(self) -> float:
+        return awake_s() - self._written
+
+    def _end_silence(self) -> None:
+        """Write after more than the limit: the run goes on if nobody has taken it meanwhile."""
+        with self._lock:
+            silent_s = self._silent_s
+            if silent_s <= self._limit_s:
+                return
+            try:
+                self._rewrite(self._beat, **ONE_TRY)
+            except ServiceError as error:
+                self._lost = HeartbeatLost(
+                    self._run.name,
+                    f"it could not be written for {silent_s:.0f} s, and {self._limit_s:g} s is its "
+                    f"limit ({error}); when the storage account can be reached again, "
+                    f"resume={self._run.name} continues it",
+                )
+                raise self._lost from error
+        self._warn(
+            f"the heartbeat was not written for {silent_s:.0f} s, longer than its limit of "
+            f"{self._limit_s:g} s: this process or its machine was suspended, or too busy; nobody "
+            "has taken the run over, so it continues"
+        )
+
+    def _is_stuck(self) -> bool:
+        """Tell whether the run has not moved for the limit, though it does not wait for anybody."""
+        if self._movement is None or self._beat.state is RunState.WAITING:
+            return False
+        return self._movement.age_s > self._limit_s
 
     def _keep_writing(self) -> None:
+        is_stuck = False
         while not self._stopping.wait(self._limit_s / BEATS_PER_LIMIT):
+            was_stuck, is_stuck = is_stuck, self._is_stuck()
+            if is_stuck:
+                if not was_stuck:
+                    self._warn(
+                        f"the run has not moved for {self._limit_s:g} s: without a heartbeat it "
+                        "counts as dead after as long again"
+                    )
+                continue
             try:
                 with self._lock:
-                    self.check()
+                    if self._lost:
+                        return
                     self._rewrite(self._beat, **ONE_TRY)
             except RunLost:
                 # Raised by `check`, in the thread that works.
@@ -315,15 +356,16 @@ class Heartbeat:
 
     def _write(self, beat: Beat, etag: str | None, **options: Any) -> None:
         """Write if the blob still has that ETag, or, without one, if there is none."""
-        began = time.monotonic()
+        began = awake_s()
         with service_errors("write the heartbeat"):
+            written = ""
             try:
-                self._etag = self._send(beat, etag, **options)
+                written = self._send(beat, etag, **options)
             except HttpResponseError as error:
+                # Somebody else's, gone, or this process's own, whose answer was lost.
                 if not _is_refused(error):
                     raise
-                # Somebody else's, gone, or this process's own, whose answer was lost.
-                self._etag = self._own_etag(beat)
+            self._etag = written or self._own_etag(beat)
         self._beat, self._written, self.trouble = beat, began, ""
 
     def _own_etag(self, beat: Beat) -> str:
@@ -332,15 +374,14 @@ class Heartbeat:
             raise HeartbeatLost(self._run.name, "somebody deleted it, or its container")
         if seen.beat.process != beat.process:
             raise RunTakenOver(self._run.name, seen.beat.holder)
-        if seen.beat != beat:
-            return self._send(beat, seen.etag)
-        return seen.etag
+        etag = seen.etag if seen.beat == beat else self._send(beat, seen.etag)
+        return _known(etag)
 
     def _send(self, beat: Beat, etag: str | None, **options: Any) -> str:
         blob = self._blobs.get_blob_client(self._run.application_container, HEARTBEAT_BLOB)
         condition: dict[str, Any] = (
-            {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-            if etag
+            {"etag": _known(etag), "match_condition": MatchConditions.IfNotModified}
+            if etag is not None
             else {"match_condition": MatchConditions.IfMissing}
         )
         answer = blob.upload_blob(
@@ -348,10 +389,23 @@ class Heartbeat:
             overwrite=True,
             connection_timeout=BEAT_TIMEOUT_S,
             read_timeout=BEAT_TIMEOUT_S,
+            # It is a movement of this thread, not of the run.
+            raw_response_hook=ignore,
             **condition,
             **options,
         )
-        return str(answer["etag"])
+        return str(answer.get("etag") or "")
+
+
+def _known(etag: str) -> str:
+    """Return an ETag, without which nobody can write on the condition that nobody else has.
+
+    Raises:
+        ServiceResponseError: the answer came without one.
+    """
+    if not etag:
+        raise ServiceResponseError("its answer has no ETag")
+    return etag
 
 
 def _is_refused(error: HttpResponseError) -> bool:

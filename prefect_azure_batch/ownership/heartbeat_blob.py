@@ -4,9 +4,9 @@ Its age is measured by the service's clock alone: the Last-Modified of the blob 
 of the same answer.
 """
 
+import time
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -17,7 +17,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from prefect_azure_batch.errors import HeartbeatDamaged
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run
+from prefect_azure_batch.service.answers import content_of, instant_of, optional
 from prefect_azure_batch.service.refusals import error_code
+from prefect_azure_batch.service.sas import CLOCK_SKEW
 from prefect_azure_batch.settings import Outcome
 
 GONE = frozenset({"BlobNotFound", "ContainerNotFound", "ContainerBeingDeleted", "ResourceNotFound"})
@@ -77,7 +79,7 @@ class Sighting:
 
     Attributes:
         beat: what it said.
-        etag: for writing on the condition that nobody else has.
+        etag: for writing on the condition that nobody else has; empty if it came without one.
         age_s: seconds since it was written, by the service's clock.
         seen: that clock when it was read, UTC.
     """
@@ -89,21 +91,31 @@ class Sighting:
 
 
 class ServiceClock:
-    """The service's time, noted from its answers; given to the SDK as `raw_response_hook`.
+    """The service's time, noted from its answers; given to the SDK as `raw_response_hook`."""
 
-    Attributes:
-        now: the time of the last answer, UTC.
-    """
-
-    now: datetime
+    def __init__(self) -> None:
+        self._noted: datetime | None = None
+        self._noted_at = 0.0
 
     def __call__(self, response: PipelineResponse[Any, Any]) -> None:
-        """Note the time of an answer."""
-        self.now = parsedate_to_datetime(response.http_response.headers["Date"])
+        """Note the time of an answer, if it says one."""
+        said = instant_of(response.http_response.headers.get("Date"))
+        if said is not None:
+            self._noted, self._noted_at = said, time.monotonic()
+
+    @property
+    def now(self) -> datetime:
+        """The time of the service, UTC; if no answer has said it, the earliest that it can be.
+
+        So nothing counts as older than it is because a clock of this machine is ahead.
+        """
+        if self._noted is None:
+            return datetime.now(UTC) - CLOCK_SKEW
+        return self._noted + timedelta(seconds=time.monotonic() - self._noted_at)
 
     def seconds_since(self, past: datetime) -> float:
-        """Return how long ago something was, by this clock alone."""
-        return (self.now - past).total_seconds()
+        """Return how long ago something was, by this clock alone; at least 0."""
+        return max(0.0, (self.now - past).total_seconds())
 
 
 def look_at_heartbeat(blobs: BlobServiceClient, run: Run) -> Sighting | None:
@@ -122,8 +134,10 @@ def look_at_heartbeat(blobs: BlobServiceClient, run: Run) -> Sighting | None:
             raise
         return None
     try:
-        beat = Beat.model_validate_json(found.readall())
+        beat = Beat.model_validate_json(content_of(found))
     except ValidationError as error:
         raise HeartbeatDamaged(run.name) from error
-    age_s = clock.seconds_since(found.properties.last_modified)
-    return Sighting(beat, str(found.properties.etag), age_s, clock.now)
+    written, etag = optional(found.properties.last_modified), optional(found.properties.etag)
+    # Nobody can say that one of unknown age is silent.
+    age_s = clock.seconds_since(written) if written else 0.0
+    return Sighting(beat, str(etag or ""), age_s, clock.now)

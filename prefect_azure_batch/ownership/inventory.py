@@ -11,6 +11,7 @@ from prefect_azure_batch.model.run import MARK, PREFIX, Run, new_run
 from prefect_azure_batch.ownership.deletion import KindsToDelete
 from prefect_azure_batch.ownership.heartbeat_blob import ServiceClock, Sighting, look_at_heartbeat
 from prefect_azure_batch.ownership.liveness import Evidence, LifeState, Liveness, judge, read_marks
+from prefect_azure_batch.service.answers import optional
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.refusals import lowered
 from prefect_azure_batch.service.specs import marks as marks_of
@@ -30,7 +31,7 @@ class Resource:
         name: its id or name.
         marks: its metadata.
         age_s: seconds since it was created, by its service's clock; of a container, since its
-            metadata was last set.
+            metadata was last set; None: the service does not say when.
         num_nodes: that a pool has now; each is billed.
         pool_id: where a job's batch tasks run; empty for what is not a job, or has ended.
     """
@@ -38,7 +39,7 @@ class Resource:
     kind: str
     name: str
     marks: Mapping[str, str]
-    age_s: float
+    age_s: float | None
     num_nodes: int = 0
     pool_id: str = ""
 
@@ -166,23 +167,28 @@ def _all_resources(services: Services, clock: ServiceClock, prefix: str = "") ->
     )
     for pool in pools:
         num_nodes = (pool.current_dedicated_nodes or 0) + (pool.current_low_priority_nodes or 0)
-        age_s = batch_clock.seconds_since(pool.creation_time)
+        age_s = _age_s(batch_clock, pool.creation_time)
         yield Resource("pool", pool.id, marks_of(pool.metadata), age_s, num_nodes=num_nodes)
     jobs = services.batch.list_jobs(
         select=[*fields, "state", "poolInfo"], raw_response_hook=batch_clock
     )
     for job in jobs:
         is_over = lowered(job.state) in {"completed", "deleting"}
-        pool_id = "" if is_over else job.pool_info.pool_id or ""
-        age_s = batch_clock.seconds_since(job.creation_time)
+        works_on = None if is_over else optional(job.pool_info)
+        pool_id = (works_on.pool_id if works_on else None) or ""
+        age_s = _age_s(batch_clock, job.creation_time)
         yield Resource("job", job.id, marks_of(job.metadata), age_s, pool_id=pool_id)
     # Last, so that the time is that of the heartbeats, which are looked at next.
     containers = services.blobs.list_containers(
         name_starts_with=prefix or None, include_metadata=True, raw_response_hook=clock
     )
     for container in containers:
-        age_s = clock.seconds_since(container.last_modified)
+        age_s = _age_s(clock, container.last_modified)
         yield Resource("container", str(container.name), dict(container.metadata or {}), age_s)
+
+
+def _age_s(clock: ServiceClock, created: datetime | None) -> float | None:
+    return clock.seconds_since(created) if created else None
 
 
 def _belongs(resource: Resource) -> bool:
@@ -217,7 +223,8 @@ def _resources_of(
     evidence = Evidence(
         marks,
         sighting,
-        age_s=min(resource.age_s for resource in own),
+        # What is of unknown age can have been made just now.
+        age_s=min((of.age_s for of in own if of.age_s is not None), default=0.0),
         now=sighting.seen if sighting else now,
         is_readable=is_readable,
         users=_users(own, everything),

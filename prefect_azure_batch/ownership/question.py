@@ -6,8 +6,10 @@ pool has no nodes, and the heartbeat says that the run waits, and until when.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,9 +25,13 @@ from pydantic import Field, create_model
 from prefect_azure_batch.errors import RunLost, ServiceError
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.ownership.heartbeat import Heartbeat
+from prefect_azure_batch.service.outages import Backoff, outlive
+from prefect_azure_batch.service.signals import current_signals
 from prefect_azure_batch.settings import CleanUpPolicy
 
 POLL_S = 2
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
 TITLE = (
     "The outputs are here. What is kept has no nodes, and is deleted when its time is over. "
     "Without an answer until {until:%Y-%m-%d %H:%M} UTC all of it is deleted now."
@@ -61,7 +67,7 @@ def ask(
     try:
         empty_pool()
         until = datetime.now(UTC) + timedelta(seconds=policy.ask_timeout_s)
-        heartbeat.mark_waiting(min(until, run.delete_after))
+        _outlive(heartbeat, partial(heartbeat.mark_waiting, min(until, run.delete_after)))
     except RunLost:
         raise
     except ServiceError as error:
@@ -69,10 +75,15 @@ def ask(
         return policy.answered({})
     question = on_question.get() or ask_in_ui
     said = question(names, policy.ask_timeout_s)
-    heartbeat.mark_running()
+    _outlive(heartbeat, heartbeat.mark_running)
     kept = ", ".join(kind for kind, is_deleted in said.items() if not is_deleted)
     get_run_logger().info("answered: keep %s", kept or "nothing")
     return policy.answered(said)
+
+
+def _outlive(heartbeat: Heartbeat, write: Callable[[], None]) -> None:
+    """Write it in spite of an outage: the run has succeeded, and is not to fail by this."""
+    outlive(write, Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), heartbeat.check)
 
 
 def _names(run: Run, policy: CleanUpPolicy) -> dict[str, str]:
@@ -93,12 +104,18 @@ def ask_in_ui(names: Mapping[str, str], timeout_s: int) -> Mapping[str, bool]:
     until = datetime.now(UTC) + timedelta(seconds=timeout_s)
     form = form_of(names).with_initial_data(description=TITLE.format(until=until))
     try:
-        said = pause_flow_run(form, timeout=timeout_s, poll_interval=POLL_S)
+        with _interruptible():
+            said = pause_flow_run(form, timeout=timeout_s, poll_interval=POLL_S)
     except FlowPauseTimeout:
         get_run_logger().info("nobody has answered for %d s", timeout_s)
         _set_running()
         return dict.fromkeys(names, True)
     return {kind: bool(getattr(said, f"delete_{kind}")) for kind in names}
+
+
+def _interruptible() -> AbstractContextManager[None]:
+    signals = current_signals()
+    return signals.waiting_for_person() if signals else nullcontext()
 
 
 def form_of(names: Mapping[str, str]) -> type[RunInput]:

@@ -15,7 +15,10 @@ class HasState(Protocol):
 
     id: str
     state: str
-    state_transition_time: datetime
+
+    @property
+    def state_transition_time(self) -> datetime | None:
+        """When it came into that state; the service may leave it out."""
 
 
 Item = TypeVar("Item", bound=HasState)
@@ -26,14 +29,16 @@ class Changes:
 
     def __init__(self) -> None:
         self._latest: datetime | None = None
-        self._recent: dict[tuple[str, str, datetime], None] = {}
+        self._recent: dict[tuple[str, str, datetime | None], None] = {}
+        self._have_times = True
 
     def filter(self, *conditions: str) -> str | None:
         """Return the filter of the next list: the conditions, and the time from which on.
 
-        The first list has what is there, so it has no time.
+        The first list has what is there, so it has no time; nor has any, once something was
+        listed without the time of its transition.
         """
-        since = self._latest and self._latest - OVERLAP
+        since = self._latest - OVERLAP if self._latest and self._have_times else None
         when = [f"stateTransitionTime ge DateTime'{since:%Y-%m-%dT%H:%M:%S.%fZ}'"] if since else []
         return " and ".join([*conditions, *when]) or None
 
@@ -41,12 +46,16 @@ class Changes:
         """Return those that are in a state that they were not listed in before."""
         found = []
         for item in listed:
-            changed = item.state_transition_time.astimezone(UTC)
+            said = item.state_transition_time
+            changed = said.astimezone(UTC) if said else None
             key = (item.id, lowered(item.state), changed)
             if key not in self._recent:
                 found.append(item)
             self._recent[key] = None
-            self._latest = max(self._latest or changed, changed)
+            if changed is None:
+                self._have_times = False
+            else:
+                self._latest = max(self._latest or changed, changed)
         self._forget()
         return found
 
@@ -54,4 +63,8 @@ class Changes:
         """Keep in mind only what the next list can have again."""
         if self._latest is not None:
             first = self._latest - OVERLAP
-            self._recent = {key: None for key in self._recent if key[2] >= first}
+            self._recent = {
+                key: None
+                for key in self._recent
+                if not self._have_times or key[2] is None or key[2] >= first
+            }

@@ -16,6 +16,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect_azure_batch.model.result import Ending
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import PlannedTask
+from prefect_azure_batch.plain_text import one_line
 
 # So many batch tasks and nodes are shown one by one; more would drown the rest.
 VISIBLE = 48
@@ -113,7 +114,8 @@ class Announcer:
         )
 
     def _emit_batch_task(self, planned: PlannedTask, state: str, known: Payload) -> None:
-        inputs = {"inputs": planned.inputs[:MOST_INPUTS], "num_inputs": len(planned.inputs)}
+        named = [one_line(name) for name in planned.inputs[:MOST_INPUTS]]
+        inputs = {"inputs": named, "num_inputs": len(planned.inputs)}
         self._emit("task", (self._run.job_id, planned.id), state, {**known, **inputs})
 
     def _emit(self, kind: str, ids: tuple[str, ...], state: str, known: Payload) -> None:

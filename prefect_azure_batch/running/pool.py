@@ -19,6 +19,7 @@ from prefect_azure_batch.messages import few
 from prefect_azure_batch.running.events import Announcer
 from prefect_azure_batch.running.pool_watch import COMING, READY
 from prefect_azure_batch.service import specs
+from prefect_azure_batch.service.answers import optional
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.context import RunContext, WorkContext
 from prefect_azure_batch.service.dead_mans_switch import NO_NODES, with_switch
@@ -58,7 +59,7 @@ def check_image(services: Services, settings: PoolSettings) -> str:
         if _name(image) == ":".join(wanted).casefold():
             _check_usable(image)
             return image.node_agent_sku_id
-    names = sorted(_name(image) for image in images if not _objections(image))
+    names = sorted(_name(image) for image in images if _name(image) and not _objections(image))
     raise ConfigurationError(
         f"the service supports no image {':'.join(wanted)}: set pool.image_publisher, "
         f"pool.image_offer and pool.image_sku to one of {', '.join(names)}"
@@ -66,7 +67,9 @@ def check_image(services: Services, settings: PoolSettings) -> str:
 
 
 def _name(image: BatchSupportedImage) -> str:
-    reference = image.image_reference
+    reference = optional(image.image_reference)
+    if reference is None:
+        return ""
     return f"{reference.publisher}:{reference.offer}:{reference.sku}".casefold()
 
 
@@ -83,6 +86,8 @@ def _objections(image: BatchSupportedImage) -> list[str]:
     objections = []
     if lowered(image.os_type) != "linux":
         objections.append("it is not a Linux image, and the commands need bash")
+    if not optional(image.node_agent_sku_id):
+        objections.append("the service does not say which node agent goes with it")
     if lowered(image.verification_type) != "verified":
         objections.append("it is not verified")
     end = image.batch_support_end_of_life
@@ -107,7 +112,7 @@ def check_existing_pool(services: Services, settings: PoolSettings) -> PoolSetti
             "or set pool.existing_pool_id to another"
         )
     found = {
-        "vm_size": pool.vm_size,
+        "vm_size": pool.vm_size or "of a size that the service does not say",
         "dedicated_nodes": pool.target_dedicated_nodes or 0,
         "spot_nodes": pool.target_low_priority_nodes or 0,
         "autoscale_formula": pool.auto_scale_formula,

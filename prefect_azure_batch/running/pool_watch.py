@@ -9,8 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from azure.batch import BatchClient
-from azure.batch.models import BatchNode, BatchNodeCounts, BatchPool
-from azure.core.exceptions import AzureError
+from azure.batch.models import (
+    BatchJobPreparationTaskExecutionInfo,
+    BatchNode,
+    BatchNodeCounts,
+    BatchPool,
+    BatchStartTaskInfo,
+)
 from prefect.logging import get_run_logger
 
 from prefect_azure_batch.errors import (
@@ -18,15 +23,19 @@ from prefect_azure_batch.errors import (
     NothingRuns,
     PoolError,
     PoolResizeFailed,
+    ServiceError,
     StartTaskFailed,
 )
-from prefect_azure_batch.messages import last_lines, without_sas
+from prefect_azure_batch.messages import last_lines, said
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.running.changed_items import Changes
 from prefect_azure_batch.running.events import VISIBLE, Announcer
 from prefect_azure_batch.service.dead_mans_switch import asks_for_fixed_nodes
-from prefect_azure_batch.service.refusals import error_code, lowered
+from prefect_azure_batch.service.outages import is_unanswered
+from prefect_azure_batch.service.refusals import lowered, service_errors
 
+# Of a log that breaks off.
+READS = 3
 READY = frozenset({"idle", "running"})
 # What becomes ready without anybody doing anything, as a rule.
 COMING = frozenset(
@@ -133,10 +142,11 @@ class PoolWatch:
         self._resize_error = None
         for error in errors:
             details = [f"{item.name}={item.value}" for item in error.error_values or ()]
-            message = without_sas("; ".join([str(error.message), *details]))
-            self._resize_error = PoolResizeFailed(self._pool_id, str(error.code), message)
-            if self._is_new(f"resize {error.code} {changed}"):
-                self._announcer.pool("resize-failed", f"{error.code}: {message}")
+            message = said(None, error.message, details)
+            code = str(error.code or "no code")
+            self._resize_error = PoolResizeFailed(self._pool_id, code, message)
+            if self._is_new(f"resize {code} {changed}"):
+                self._announcer.pool("resize-failed", f"{code}: {message}")
                 self._log.warning("%s", self._resize_error)
 
     def _is_new(self, key: str) -> bool:
@@ -171,25 +181,29 @@ class PoolWatch:
     def _error_of(self, node: BatchNode) -> PoolError | None:
         state = lowered(node.state)
         if state == "unusable":
-            reports = [f"{error.code}: {error.message}" for error in node.errors or ()]
-            return NodeUnusable(node.id, without_sas("; ".join(reports)) or "no reason given")
+            reports = [said(error.code, error.message) for error in node.errors or ()]
+            return NodeUnusable(node.id, said(None, None, reports))
         if state != "starttaskfailed":
             return None
         info = node.start_task_info
-        failure = info.failure_info if info else None
-        evidence = f"exit code {info.exit_code if info else None}"
-        evidence += f", {failure.code}: {failure.message}" if failure else ""
+        evidence = exit_evidence(info) if info else "no exit code"
         stderr = self.stderr(node.id, "startup/stderr.txt")
-        return StartTaskFailed(node.id, without_sas(evidence), stderr)
+        return StartTaskFailed(node.id, evidence, stderr)
 
     def stderr(self, node_id: str, path: str) -> str:
         """Return the last lines of a file of a node, or why they cannot be had."""
-        try:
-            content = b"".join(self._batch.download_node_file(self._pool_id, node_id, path))
-        except AzureError as error:
-            # The failure itself is what must be reported; its evidence can be out of reach.
-            return f"({path} could not be read: {error_code(error) or type(error).__name__})"
-        return last_lines(content)
+        reason = ""
+        for _ in range(READS):
+            try:
+                with service_errors(f"read {path}"):
+                    content = b"".join(self._batch.download_node_file(self._pool_id, node_id, path))
+                return last_lines(content)
+            except ServiceError as error:
+                # The failure itself is what must be reported; its evidence can be out of reach.
+                reason = error.code or str(error)
+                if not is_unanswered(error):
+                    break
+        return f"({path} could not be read: {reason})"
 
     def _see_lost_nodes(self) -> None:
         """Find out which nodes have left the pool without having been seen to go."""
@@ -283,13 +297,20 @@ _STILL = {
 _EMPTY = "it has no nodes and gets none: resize it"
 
 
+def exit_evidence(info: BatchStartTaskInfo | BatchJobPreparationTaskExecutionInfo) -> str:
+    """Return how a node's own task ended, in words; the service may leave out any of it."""
+    code = "no exit code" if info.exit_code is None else f"exit code {info.exit_code}"
+    failure = info.failure_info
+    return f"{code}, {said(failure.code, failure.message)}" if failure else code
+
+
 def _formula_causes(pool: BatchPool) -> list[str]:
     run = pool.auto_scale_run
     if not pool.enable_auto_scale or run is None:
         return []
     if run.error:
-        cause = f"its autoscale formula failed ({run.error.code}: {run.error.message})"
-        return [f"{without_sas(cause)}: fix pool.autoscale_formula"]
+        cause = f"its autoscale formula failed ({said(run.error.code, run.error.message)})"
+        return [f"{cause}: fix pool.autoscale_formula"]
     if not (pool.target_dedicated_nodes or pool.target_low_priority_nodes):
         return ["its autoscale formula asks for no nodes: see pool.autoscale_formula"]
     return []

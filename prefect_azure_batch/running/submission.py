@@ -22,6 +22,7 @@ from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.outages import Backoff, Outage
 from prefect_azure_batch.service.parallel import TURN_S
 from prefect_azure_batch.service.refusals import lowered, service_errors
+from prefect_azure_batch.service.signals import pause
 from prefect_azure_batch.service.step import step
 
 # More than a megabyte in all, or too many resource files for one batch task.
@@ -89,7 +90,7 @@ class _Submission:
                     chunk = self._next_chunk()
                     sent[threads.submit(self._send, chunk)] = chunk
                 if not sent:
-                    time.sleep(min(pause_s, TURN_S))
+                    pause(min(pause_s, TURN_S))
                 for call in wait(sent, TURN_S, FIRST_COMPLETED).done:
                     self._read(call, sent.pop(call))
         finally:
@@ -122,7 +123,7 @@ class _Submission:
                 self._send_smaller(chunk, error)
             else:
                 self._outage.endure(error)
-                self._send_later(chunk, str(error))
+                self._send_later(chunk, str(error), error.retry_after_s)
             return
         self._outage.end()
         self._take(chunk, results)
@@ -135,12 +136,12 @@ class _Submission:
         self._size = min(self._size, len(chunk) // 2)
         self._waiting.extendleft(reversed(chunk))
 
-    def _send_later(self, chunk: Sequence[PlannedTask], trouble: str) -> None:
+    def _send_later(self, chunk: Sequence[PlannedTask], trouble: str, asked_s: float = 0) -> None:
         self._trouble = trouble
         self._waiting.extend(chunk)
         # Calls of the same moment have the same trouble: it is waited for once.
         if time.monotonic() >= self._not_before:
-            pause_s = self._pause.next_s()
+            pause_s = max(self._pause.next_s(), asked_s)
             get_run_logger().warning("%s; sending again in %g s", trouble, pause_s)
             self._not_before = time.monotonic() + pause_s
 
@@ -177,4 +178,5 @@ def taken_ids(job_id: str, results: Sequence[BatchTaskCreateResult]) -> frozense
 
 
 def _code(result: BatchTaskCreateResult) -> str:
-    return str(result.error.code) if result.error else lowered(result.status)
+    code = result.error.code if result.error else None
+    return str(code or "") or lowered(result.status) or "no code"

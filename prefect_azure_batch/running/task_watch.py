@@ -1,6 +1,7 @@
 """How the batch tasks of one level end: each is found once, however many there are."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from azure.batch import BatchClient
 from azure.batch.models import BatchTask, BatchTaskCounts, BatchTaskExecutionInfo
@@ -11,9 +12,15 @@ from prefect_azure_batch.model.tasks import PlannedTask
 from prefect_azure_batch.running.changed_items import Changes
 from prefect_azure_batch.running.events import VISIBLE, Announcer
 from prefect_azure_batch.service.refusals import lowered
+from prefect_azure_batch.settings import JobSettings
 
 FIELDS = ["id", "state", "stateTransitionTime", "executionInfo", "nodeInfo"]
 COMPLETED = "state eq 'completed'"
+
+# The code of a batch task that was killed, by a limit or on request.
+ENDED_FROM_OUTSIDE = "taskended"
+# Its run time can be measured from a little after the beginning of the limit.
+NEARLY = 0.9
 
 OnEnded = Callable[[PlannedTask, Ending], None]
 
@@ -25,20 +32,23 @@ class TaskWatch:
         batch: the client.
         job_id: their job.
         planned: the batch tasks of the level.
+        settings: their limits, which the message of one that was ended by a limit names.
         announcer: reports every ending, and of each state of a few batch tasks.
         on_ended: called for each as it ends.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a watch is made of
         self,
         batch: BatchClient,
         job_id: str,
         planned: Sequence[PlannedTask],
+        settings: JobSettings,
         announcer: Announcer,
         on_ended: OnEnded,
     ) -> None:
         self._batch = batch
         self._job_id = job_id
+        self._settings = settings
         self._planned = {item.id: item for item in planned}
         self._announcer = announcer
         self._on_ended = on_ended
@@ -109,7 +119,7 @@ class TaskWatch:
         if planned is None or task.id in self._ended:
             return
         if state == "completed":
-            self._end(ending_of(task))
+            self._end(explained(ending_of(task), self._settings))
         elif state in {"active", "running"}:
             self._announcer.batch_task(planned, state, _node_id(task))
 
@@ -137,6 +147,21 @@ def ending_of(task: BatchTask) -> Ending:
         num_requeues=info.requeue_count or 0 if info else 0,
         run_time_s=_run_time_s(info),
     )
+
+
+def explained(ending: Ending, settings: JobSettings) -> Ending:
+    """Return the ending with the limit that ended it, if one did: the service does not name it."""
+    if lowered(ending.code) != ENDED_FROM_OUTSIDE:
+        return ending
+    limit_s = settings.batch_task_max_wall_clock_time_s
+    if ending.run_time_s >= NEARLY * limit_s:
+        why = f"it was killed after {limit_s} s: raise job.batch_task_max_wall_clock_time_s"
+    else:
+        why = (
+            "the job or somebody ended it: raise job.max_wall_clock_time_s "
+            f"({settings.max_wall_clock_time_s} s) if the job ran out of time"
+        )
+    return replace(ending, message="; ".join(filter(None, [ending.message, why])))
 
 
 def _node_id(task: BatchTask) -> str:

@@ -9,8 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from azure.batch.models import BatchJob, BatchTaskCounts
-from prefect.logging import get_run_logger
+from azure.batch.models import BatchJob, BatchTaskCounts, BatchTaskCountsResult
 
 from prefect_azure_batch.errors import (
     BatchTasksTimedOut,
@@ -26,9 +25,11 @@ from prefect_azure_batch.running.job_preparation import failed_preparations
 from prefect_azure_batch.running.pool_watch import PoolWatch
 from prefect_azure_batch.running.progress import Progress, ProgressArtifact, Reporter
 from prefect_azure_batch.running.task_watch import OnEnded, TaskWatch
+from prefect_azure_batch.service.answers import optional
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.outages import Outage
 from prefect_azure_batch.service.refusals import lowered, service_errors
+from prefect_azure_batch.service.signals import pause
 from prefect_azure_batch.service.step import step
 
 FIRST_INTERVAL_S = 0.1
@@ -39,6 +40,7 @@ LOOKING_PART = 0.02
 JITTER = 0.2
 # The service ends a job that ran out of time; our own limit only catches a service that does not.
 GRACE_S = 60
+AFTER_ERROR_S = 0.5
 # Counts of the service may be wrong for a while; lists are not.
 LIST_ANYWAY_S = 60
 ENDING_STATES = frozenset({"terminating", "completed", "deleting"})
@@ -73,7 +75,7 @@ def wait_for_batch_tasks(
     with ProgressArtifact(context.workload.name) as artifact:
         watch = _Watch(context, planned, on_ended, artifact)
         while not _look(watch, outage, context):
-            time.sleep(interval.after(is_changed=watch.is_changed))
+            pause(interval.after(is_changed=watch.is_changed))
         return watch.task_watch.found
 
 
@@ -84,8 +86,7 @@ def _look(watch: "_Watch", outage: Outage, context: WorkContext) -> bool:
         with service_errors("wait for batch tasks"):
             is_over = watch.look()
     except ServiceError as error:
-        outage.endure(error)
-        get_run_logger().warning("%s; looking again", error)
+        outage.wait(error, AFTER_ERROR_S)
         return False
     outage.end()
     return is_over
@@ -129,7 +130,7 @@ class _Watch:
         self._pool = PoolWatch(self._batch, self._run, self._announcer)
         self._reporter = Reporter(artifact, self._announcer.progress)
         self.task_watch = TaskWatch(
-            self._batch, self._run.job_id, planned, self._announcer, on_ended
+            self._batch, self._run.job_id, planned, context.job, self._announcer, on_ended
         )
         self.is_changed = False
         self._job_state = ""
@@ -141,7 +142,7 @@ class _Watch:
         # The job first: if it has ended, the batch tasks read after that are final.
         job = self._batch.get_job(self._run.job_id, select=["state", "executionInfo"])
         self._see_job(job)
-        counts = self._batch.get_job_task_counts(self._run.job_id).task_counts
+        counts = _counts_of(self._batch.get_job_task_counts(self._run.job_id))
         is_moved = self._see_counts(counts)
         has_ended = self._job_state in ENDING_STATES
         if has_ended or not (self.task_watch.pending and counts.active + counts.running):
@@ -149,7 +150,8 @@ class _Watch:
                 self._report(counts, is_last=True)
                 return True
             if has_ended:
-                raise JobEnded(self._run.job_id, _reason(job), self.task_watch.pending)
+                limit_s = self._context.job.max_wall_clock_time_s
+                raise JobEnded(self._run.job_id, _reason(job), self.task_watch.pending, limit_s)
         self.is_changed = self._pool.look() or is_moved
         self._report(counts)
         self._check_times(counts)
@@ -163,7 +165,7 @@ class _Watch:
 
     def _see_counts(self, counts: BatchTaskCounts) -> bool:
         """List batch tasks if the counts say that there is something new, or are old."""
-        found = Counter({str(name): int(count) for name, count in counts.items()})
+        found = Counter({str(name): int(count) for name, count in counts.items() if count})
         is_moved = found != self._counts
         now = time.monotonic()
         is_old = now - self._last_listed > LIST_ANYWAY_S
@@ -213,9 +215,19 @@ class _Watch:
     def _check_preparation(self) -> None:
         # On an existing pool the preparation brings the workload's files.
         if self._context.job.preparation_command or self._run.existing_pool_id:
-            failed = failed_preparations(self._batch, self._run, self._pool)
+            failed = failed_preparations(self._context, self._pool)
             if failed:
                 raise NothingRuns(self._run.pool_id, failed)
+
+
+def _counts_of(result: BatchTaskCountsResult) -> BatchTaskCounts:
+    """Return how many batch tasks are in which state; what the service leaves out counts as none.
+
+    Nothing is taken for over because of counts alone: then the batch tasks are listed.
+    """
+    said = optional(result.task_counts)
+    states = ("active", "running", "completed", "succeeded", "failed")
+    return BatchTaskCounts({state: getattr(said, state, None) or 0 for state in states})
 
 
 def _reason(job: BatchJob) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from azure.batch import BatchClient
 from azure.storage.blob import BlobServiceClient
@@ -11,6 +11,8 @@ from prefect_azure_batch.credentials.batch import AzureBatchCredentials
 from prefect_azure_batch.credentials.loading import plain_message
 from prefect_azure_batch.credentials.storage import AzureStorageCredentials
 from prefect_azure_batch.errors import ConfigurationError
+from prefect_azure_batch.service.movement import Movement, movement_of_run
+from prefect_azure_batch.service.signals import check_signals
 
 
 @dataclass(frozen=True)
@@ -22,18 +24,23 @@ class Services:
         blobs: Azure Blob Storage.
         guard: raises RunLost when the run that uses them must not continue; None before a run
             has begun, when an outage is an error at once.
+        movement: notes each answer of a service, and each time that it is asked to continue.
     """
 
     batch: BatchClient
     blobs: BlobServiceClient
     guard: Callable[[], None] | None = None
+    movement: Movement = field(default_factory=Movement)
 
     def check(self) -> None:
         """Return if their run may continue; every step begins with it, and every loop's turn.
 
         Raises:
             RunLost: it may not.
+            BaseException: the process got a signal to end.
         """
+        check_signals()
+        self.movement.note()
         if self.guard:
             self.guard()
 
@@ -50,5 +57,9 @@ def open_services(batch_name: str | None, storage_name: str | None) -> Iterator[
         storage_block = AzureStorageCredentials.load_or_environment(storage_name)
     except ValueError as error:
         raise ConfigurationError(plain_message(error)) from error
-    with batch_block.get_client() as batch, storage_block.get_client() as blobs:
-        yield Services(batch, blobs)
+    movement = movement_of_run.get() or Movement()
+    with (
+        batch_block.get_client(on_answer=movement.note) as batch,
+        storage_block.get_client(on_answer=movement.note) as blobs,
+    ):
+        yield Services(batch, blobs, movement=movement)

@@ -1,7 +1,7 @@
 """What the steps of a run are given: the clients, and what they are for."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,6 +9,7 @@ from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.stopwatch import Stopwatch
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, Level
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.model.written_files import WrittenFiles
 from prefect_azure_batch.service import sas
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import JobSettings, PoolSettings
@@ -27,7 +28,9 @@ class RunContext(Services):
     @classmethod
     def of(cls, services: Services, run: Run) -> "RunContext":
         """Return the context of a run whose work is not known, or does not matter."""
-        return RunContext(services.batch, services.blobs, services.guard, run=run)
+        return RunContext(
+            services.batch, services.blobs, services.guard, services.movement, run=run
+        )
 
     def in_attempt(self, attempt: int) -> Self:
         """Return the context of another attempt of the run."""
@@ -55,6 +58,9 @@ class WorkContext(RunContext):
         levels: the batch tasks, level by level.
         folder: where outputs and logs go.
         stopwatch: of the run.
+        folder_words: what placeholders in the folder's name stand for, as far as a resumed run
+            cannot know it by itself.
+        written: the files in the folder that are this run's.
     """
 
     workload: Workload[Any]
@@ -65,3 +71,5 @@ class WorkContext(RunContext):
     levels: Sequence[Level]
     folder: Path
     stopwatch: Stopwatch
+    folder_words: Mapping[str, str] = field(default_factory=dict)
+    written: WrittenFiles = field(default_factory=WrittenFiles)

@@ -1,8 +1,14 @@
 """What passes by itself: which errors, for how long they are waited out, and at what pace."""
 
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
+from prefect_azure_batch.credentials.slow_calls import AGAIN_AFTER_S, VISIBLE_AFTER_S, warn
 from prefect_azure_batch.errors import ServiceError
+from prefect_azure_batch.service.signals import pause
+
+R = TypeVar("R")
 
 TRANSIENT_CODES = frozenset(
     {
@@ -20,7 +26,7 @@ OUTAGE_LIMIT_S = 420
 
 def is_retryable(error: object) -> bool:
     """Tell whether the same call can succeed later: the one place that says so."""
-    if not isinstance(error, ServiceError):
+    if not isinstance(error, ServiceError) or error.retry_after_s > OUTAGE_LIMIT_S:
         return False
     return error.code in TRANSIENT_CODES or error.status in TRANSIENT_STATUSES
 
@@ -40,12 +46,13 @@ class Outage:
     def __init__(self, limit_s: float = OUTAGE_LIMIT_S) -> None:
         self._limit_s = limit_s
         self._began: float | None = None
+        self._said: float | None = None
 
     def endure(self, error: ServiceError) -> None:
         """Return if it is worth asking again.
 
         Raises:
-            ServiceError: the error given: it does not pass, or has lasted too long already.
+            ServiceError: the error given: it does not pass, or lasts too long.
         """
         now = time.monotonic()
         self._began = now if self._began is None else self._began
@@ -53,9 +60,27 @@ class Outage:
         if not may_pass or now - self._began > self._limit_s:
             raise error
 
+    def wait(self, error: ServiceError, pause_s: float) -> None:
+        """Endure an error, and return when it is time to ask again; long waits are reported.
+
+        Args:
+            error: what came instead of a good answer.
+            pause_s: seconds until then, if the service does not ask to wait longer.
+
+        Raises:
+            ServiceError: the error given: it does not pass, or lasts too long.
+        """
+        self.endure(error)
+        pause_s = max(pause_s, error.retry_after_s)
+        now = time.monotonic()
+        if self._said is None or now + pause_s - self._said > VISIBLE_AFTER_S:
+            self._said = now
+            warn(f"{error}; trying again in {pause_s:.3g} s")
+        pause(pause_s)
+
     def end(self) -> None:
         """Note a good answer: a later error begins another outage."""
-        self._began = None
+        self._began = self._said = None
 
 
 class Backoff:
@@ -79,8 +104,43 @@ class Backoff:
 
     def wait(self) -> None:
         """Pause."""
-        time.sleep(self.next_s())
+        pause(self.next_s())
 
     def reset(self) -> None:
         """Begin again with the first pause."""
         self._next_s = self._first_s
+
+
+class Patience:
+    """Says what is waited for, if that takes long: at first after ten seconds."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._say_after_s = VISIBLE_AFTER_S
+
+    def say(self, text: str) -> None:
+        """Say it if it is time."""
+        waited_s = time.monotonic() - self._began
+        if waited_s >= self._say_after_s:
+            self._say_after_s = waited_s + AGAIN_AFTER_S
+            warn(f"{text} (for {waited_s:.0f} s)")
+
+
+def outlive(call: Callable[[], R], pause: Backoff, check: Callable[[], object]) -> R:
+    """Make a call until it has an answer, or it is plain that it gets none.
+
+    Args:
+        call: safe to repeat.
+        pause: between two tries.
+        check: called before each try; raises if there must not be another.
+
+    Raises:
+        ServiceError: the service refused, or was out of reach for too long.
+    """
+    outage = Outage()
+    while True:
+        check()
+        try:
+            return call()
+        except ServiceError as error:
+            outage.wait(error, pause.next_s())

@@ -11,13 +11,19 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.logging import get_run_logger
+from prefect.context import TaskRunContext
 from prefect.utilities.annotations import quote
 
+from prefect_azure_batch.credentials.slow_calls import warn
 from prefect_azure_batch.errors import ServiceError
 from prefect_azure_batch.service.clients import Services
-from prefect_azure_batch.service.outages import Backoff, Outage, is_retryable, is_unanswered
+from prefect_azure_batch.service.outages import (
+    Outage,
+    is_retryable,
+    is_unanswered,
+)
 from prefect_azure_batch.service.refusals import service_errors
+from prefect_azure_batch.service.signals import pause
 
 S = TypeVar("S", bound=Services)
 P = ParamSpec("P")
@@ -88,15 +94,26 @@ def _outliving_outages(function: Callable[Concatenate[S, P], R]) -> Callable[Con
 
     @wraps(function)
     def outliving(services: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        outage, pause = Outage(), Backoff(OUTAGE_POLL_S, OUTAGE_POLL_S)
+        outage = Outage()
         while True:
             try:
                 return function(services, *args, **kwargs)
             except ServiceError as error:
+                if is_retryable(error):
+                    _wait_before_prefect(error)
                 if services.guard is None or not is_unanswered(error):
                     raise
-                outage.endure(error)
-                get_run_logger().warning("%s; trying again", error)
-            pause.wait()
+                outage.wait(error, OUTAGE_POLL_S)
 
     return outliving
+
+
+def _wait_before_prefect(error: ServiceError) -> None:
+    """Say that Prefect repeats a step, which takes up to a minute; wait as the service asks."""
+    context = TaskRunContext.get()
+    num_calls = context.task_run.run_count if context else 0
+    if 0 < num_calls <= len(REPEAT_DELAYS_S):
+        delay_s = REPEAT_DELAYS_S[num_calls - 1]
+        tries = f"try {num_calls + 1} of {len(REPEAT_DELAYS_S) + 1}"
+        warn(f"{error}; {tries} in about {error.retry_after_s + delay_s:.3g} s")
+        pause(error.retry_after_s)

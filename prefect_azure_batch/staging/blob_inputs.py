@@ -15,18 +15,22 @@ from prefect_azure_batch.model.names import why_too_long
 from prefect_azure_batch.model.output_record import RECORD_NAME, recorded_outputs
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, Inputs, is_gzip
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.plain_text import one_line
+from prefect_azure_batch.service.answers import content_of, optional
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.parallel import in_parallel
 from prefect_azure_batch.service.refusals import error_code
 from prefect_azure_batch.service.step import step
 from prefect_azure_batch.staging.earlier_results import EarlierResults
 from prefect_azure_batch.staging.local_inputs import (
-    HEAD_BYTES,
     Search,
     find_inputs,
     is_selected,
     path_below,
 )
+
+# What a workload is shown of a blob: one call brings it.
+HEAD_BYTES = 64 * 1024
 
 
 @step("find the inputs")
@@ -73,7 +77,8 @@ def _find_blobs(
         if reason:
             left_out.append(LeftOut(place.url, reason))
         else:
-            size, version = int(blob.size or 0), str(blob.etag)
+            size = int(blob.size or 0)
+            version = str(optional(blob.etag) or optional(blob.last_modified) or "")
             sources.append(InputFile(name, size, blob=place, version=version, given=place.url))
     found = _examined(services, workload, prefix, sources)
     everything = Inputs(found.files, [*left_out, *found.left_out])
@@ -136,7 +141,7 @@ def _results_among(
         if path not in records:
             return None
         name = path.removeprefix(BlobPlace(prefix.container, "").url)
-        return recorded_outputs(container.download_blob(name).readall())
+        return recorded_outputs(content_of(container.download_blob(name)))
 
     is_folder = all(path.startswith(f"{prefix.url}/") for path in paths)
     folder = prefix.url if is_folder else prefix.url.rpartition("/")[0]
@@ -150,7 +155,8 @@ def _examined(
     chosen = [source for source in workload.blobs_to_examine(found) if source.size]
     reasons: dict[BlobPlace | None, str] = {}
     compressed: set[BlobPlace | None] = set()
-    for turn in in_parallel(partial(_look, services), chosen):
+    length = min(workload.head_bytes, HEAD_BYTES)
+    for turn in in_parallel(partial(_look, services, length), chosen):
         services.check()
         for place, head in turn:
             if reason := workload.refusal(head):
@@ -158,14 +164,19 @@ def _examined(
             elif is_gzip(head):
                 compressed.add(place)
     if chosen:
-        get_run_logger().info("%s: looked into %d blobs", prefix.url, len(chosen))
+        get_run_logger().info(
+            "%d blobs begin with %s; %d of them were looked into",
+            len(found),
+            one_line(prefix.url),
+            len(chosen),
+        )
     return Inputs(
         [replace(x, is_gzip=x.blob in compressed) for x in found if x.blob not in reasons],
         [LeftOut(x.source, reasons[x.blob]) for x in found if x.blob in reasons],
     )
 
 
-def _look(services: Services, source: InputFile) -> tuple[BlobPlace | None, bytes]:
+def _look(services: Services, length: int, source: InputFile) -> tuple[BlobPlace | None, bytes]:
     place = source.blob or BlobPlace("", "")
     blob = services.blobs.get_blob_client(place.container, place.name)
-    return source.blob, blob.download_blob(offset=0, length=HEAD_BYTES).readall()
+    return source.blob, content_of(blob.download_blob(offset=0, length=length))

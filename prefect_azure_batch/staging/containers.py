@@ -29,7 +29,7 @@ def _create(context: RunContext, name: str) -> None:
         ("container", name),
         lambda: container.create_container(metadata=context.run.metadata),
         "ContainerAlreadyExists",
-        lambda: dict(container.get_container_properties().metadata),
+        lambda: dict(container.get_container_properties().metadata or {}),
     )
 
 

@@ -99,7 +99,8 @@ def _name_in(folder: str | None, path: str) -> str | None:
 
 def _called_like_outputs(paths: Sequence[str]) -> dict[str, str]:
     """Return those that bear the name of an output of another of them, whoever wrote them."""
-    stems: dict[str, str] = {}
+    # Of `b.gz` an output may be `b.gz_OUTPUT.txt`.
+    stems = {path: path for path in paths}
     for path in paths:
         stem, dot, _ = path.rpartition(".")
         stems.setdefault(stem if dot and "/" not in path[len(stem) :] else path, path)

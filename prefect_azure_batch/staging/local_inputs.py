@@ -25,8 +25,6 @@ from prefect_azure_batch.staging.earlier_results import EarlierResults
 from prefect_azure_batch.staging.globs import MAGIC, Glob, is_visible
 from prefect_azure_batch.staging.input_names import Root, named
 
-# What a workload is shown of a file.
-HEAD_BYTES = 8192
 EVERYTHING = Selection()
 # `az:/x` and `AZ://x` too: what means a blob is never a path.
 BLOB = re.compile(r"az://")
@@ -248,7 +246,7 @@ class _LocalFinder:
         try:
             if stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - no Path per file
                 with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - no Path per file
-                    head = file.read(HEAD_BYTES)
+                    head = file.read(self._workload.head_bytes)
                     size = os.fstat(file.fileno()).st_size
                 reason = self._workload.refusal(head)
             else:

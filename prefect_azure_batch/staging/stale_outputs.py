@@ -14,6 +14,7 @@ from prefect.logging import get_run_logger
 from prefect_azure_batch.model.output_record import LOG
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import BlobPlace, Level, PlannedTask
+from prefect_azure_batch.service.answers import content_of
 from prefect_azure_batch.service.context import RunContext, WorkContext
 from prefect_azure_batch.service.parallel import in_parallel
 from prefect_azure_batch.service.refusals import accepting, error_code
@@ -102,7 +103,7 @@ def _reads(planned: PlannedTask) -> list[BlobPlace]:
 def _read(context: RunContext) -> bytes | None:
     blob = context.blobs.get_blob_client(context.run.application_container, RECIPE_BLOB)
     try:
-        return blob.download_blob().readall()
+        return content_of(blob.download_blob())
     except ResourceNotFoundError as error:
         if error_code(error) != "BlobNotFound":
             raise

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from word_counter.encodings import UTF_8, encoding_named
 from word_counter.refusals import ExitCode, Refusal
 from word_counter.tokenizer import DEFINITIONS
 
@@ -57,6 +58,14 @@ def byte_range(text: str) -> tuple[int, int | None]:
     return first, last
 
 
+def encoding(text: str) -> str:
+    """Return the name that Python has for an encoding."""
+    try:
+        return encoding_named(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"Python knows no encoding {text!r}") from error
+
+
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line.
 
@@ -69,7 +78,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=UNFITTED,
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--filepath", metavar="FILE", help="a text in UTF-8, or -")
+    source.add_argument("--filepath", metavar="FILE", help="a text, or -")
     source.add_argument("--manifest", metavar="FILE", help="many inputs, a JSON object a line")
     source.add_argument("--merge", nargs="+", metavar="COUNTS", help="counts files to add up")
     source.add_argument(
@@ -79,6 +88,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: <stem>_OUTPUT<ext>")
     parser.add_argument("--counts", type=Path, metavar="FILE", help="all words, for --merge")
     parser.add_argument("--bundle", metavar="TAR", help="holds the inputs of the manifest")
+    parser.add_argument("--encoding", type=encoding, default=UTF_8, help="of the texts")
+    parser.add_argument("--on-undecodable", choices=("warn", "refuse"), default="warn")
     parser.add_argument("--words", choices=DEFINITIONS, default="unicode", help="what a word is")
     parser.add_argument("--delay", type=seconds, default=0.0, metavar="SECONDS")
     parser.add_argument("--processes", type=positive, metavar="N", help="default: as many as run")

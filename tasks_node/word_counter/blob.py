@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from word_counter.arguments import INPUT_VARIABLE
 from word_counter.blocks import BLOCK_BYTES
+from word_counter.encodings import can_be_cut
+from word_counter.kinds import HEAD_BYTES, refuse_other_kinds
 from word_counter.ranges import count_range
 from word_counter.refusals import ExitCode, Refusal
 from word_counter.storage import location_in, request, with_retries
-from word_counter.texts import GZIP_MARK, refuse_utf16
+from word_counter.texts import GZIP_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,9 +36,12 @@ def count_blob_range(bounds: tuple[int, int | None], settings: CountSettings) ->
     """
     if not os.environ.get(INPUT_VARIABLE):
         raise Refusal(ExitCode.USAGE, f"--range needs a blob SAS URL in {INPUT_VARIABLE}")
+    if not can_be_cut(settings.encoding):
+        reason = f"text in {settings.encoding} cannot be counted in ranges"
+        raise Refusal(ExitCode.INPUT, f"input {INPUT_VARIABLE}: {reason}")
     blob = Blob(location_in(INPUT_VARIABLE, ExitCode.INPUT, "blob"))
-    refuse_utf16(blob.head, INPUT_VARIABLE)
-    if blob.head == GZIP_MARK:
+    refuse_other_kinds(blob.head, INPUT_VARIABLE, settings.encoding)
+    if blob.head.startswith(GZIP_MARK):
         reason = "is gzip-compressed: it cannot be counted in ranges"
         raise Refusal(ExitCode.INPUT, f"input {INPUT_VARIABLE} {reason}")
     first, last = bounds
@@ -53,7 +58,7 @@ class Blob:
         self.headers: dict[str, str] = {}
         self.size = 0
         self.head = b""
-        answer = self.get(0, 1)
+        answer = self.get(0, HEAD_BYTES - 1)
         if answer.done:
             self.head = answer.body
             self.size = int(answer.headers["content-range"].rpartition("/")[2])

@@ -25,7 +25,8 @@ class Bundle:
             try:
                 self.archive = tarfile.open(path, "r:")  # noqa: SIM115 - as long as the process
                 self.members = {member.name: member for member in self.archive.getmembers()}
-            except tarfile.TarError as error:
+            # A damaged header of a sparse member is a ValueError of tarfile.
+            except (tarfile.TarError, ValueError) as error:
                 raise Refusal(ExitCode.INPUT, f"bundle {path!r}: no plain tar archive") from error
 
     def count(self, name: str, settings: CountSettings) -> Vocabulary:
@@ -35,7 +36,9 @@ class Bundle:
             Refusal: it is not there, not a file or not text, or the disk is full.
         """
         member = self.members.get(name)
-        stream = self.archive.extractfile(member) if member and member.isreg() else None
+        # Some bytes of a sparse member may stand for terabytes.
+        is_plain = member is not None and member.isreg() and not member.issparse()
+        stream = self.archive.extractfile(member) if member and is_plain else None
         if stream is None:
             raise Refusal(ExitCode.INPUT, f"input {name!r}: no such file in the bundle")
         try:

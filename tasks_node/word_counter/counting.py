@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from word_counter.batches import increase
 from word_counter.blocks import whole_pieces
+from word_counter.encodings import UTF_8, Decoder, decode_pieces
 from word_counter.pieces import NativePieces, Pieces
-from word_counter.tokenizer import cut_batch
+from word_counter.tokenizer import WHITE_SPACE_TABLE, cut_batch
 from word_counter.vocabulary import MOST_WEIGHT, Vocabulary
 
 if TYPE_CHECKING:
     import ctypes
-    from collections import Counter
     from pathlib import Path
 
     from word_counter.blocks import Blocks
@@ -30,6 +30,8 @@ class CountSettings(NamedTuple):
         folder: where runs go.
         native: the accelerator, if it is to count.
         most_weight: how much may be in memory; see `MOST_WEIGHT` for its unit.
+        encoding: of the text, as `encoding_named` returns it.
+        is_strict: whether an input with bytes that cannot be decoded is refused.
     """
 
     definition: Definition
@@ -37,6 +39,13 @@ class CountSettings(NamedTuple):
     folder: Path
     native: ctypes.CDLL | None = None
     most_weight: int = MOST_WEIGHT
+    encoding: str = UTF_8
+    is_strict: bool = False
+
+    @property
+    def cuts(self) -> bytes:
+        """For bytes.translate: makes spaces of the bytes at which the text, undecoded, is cut."""
+        return self.definition.table if self.encoding == UTF_8 else WHITE_SPACE_TABLE
 
     def shared(self, number: int) -> CountSettings:
         """Return the settings of one of `number` processes that share the memory."""
@@ -50,20 +59,30 @@ def count_blocks(blocks: Blocks, name: str, settings: CountSettings) -> Vocabula
         Refusal: it is not text, or the disk is full.
     """
     table = settings.definition.table
+    decoder = None if settings.encoding == UTF_8 else Decoder(settings.encoding)
     pieces = NativePieces(table, settings.native) if settings.native else Pieces(table)
     vocabulary = Vocabulary(settings.folder, settings.most_weight)
-    for text in whole_pieces(blocks, name, table):
+    for text in whole_pieces(decoder.blocks(blocks) if decoder else blocks, name, table):
         if pieces.add(text) > settings.most_weight:
-            vocabulary.add(words_in(pieces, settings.definition))
+            add_words(vocabulary, pieces, settings.definition)
             vocabulary.spill()
-    vocabulary.add(words_in(pieces, settings.definition))
+    add_words(vocabulary, pieces, settings.definition)
+    vocabulary.undecodable += decoder.undecodable if decoder else 0
     return vocabulary
 
 
-def words_in(pieces: Pieces | NativePieces, definition: Definition) -> Counter[bytes]:
-    """Take pieces and return the counts of their words."""
+def add_words(
+    vocabulary: Vocabulary, pieces: Pieces | NativePieces, definition: Definition
+) -> None:
+    """Move what has been counted as pieces to a vocabulary, as words.
+
+    Raises:
+        Refusal: the disk is full, or the folder not writable.
+    """
     words, batches = pieces.take()
-    for batch in batches:
-        for found, counts in cut_batch(*batch, definition):
-            increase(words, found, counts)
-    return words
+    for batch, counts in batches:
+        texts, undecodable = decode_pieces(batch, counts)
+        vocabulary.undecodable += undecodable
+        for found, numbers in cut_batch(texts, counts, definition):
+            increase(words, found, numbers)
+    vocabulary.add(words)

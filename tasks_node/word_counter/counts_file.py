@@ -25,13 +25,18 @@ HEADING = "top_words counts 1 "
 LONGEST_HEADING = 100
 
 
-def write_counts(path: Path, definition: Definition, batches: Iterable[Batch]) -> None:
+def write_counts(
+    path: Path, definition: Definition, batches: Iterable[Batch], undecodable: int = 0
+) -> None:
     """Write a counts file: gzip-compressed lines, sorted, under a heading.
+
+    The heading also says how many bytes could not be decoded, if there are any.
 
     Raises:
         Refusal: the file cannot be written.
     """
-    heading = f"{HEADING}{definition.name}\n".encode()
+    note = f" {undecodable}" if undecodable else ""
+    heading = f"{HEADING}{definition.name}{note}\n".encode()
     with (
         refused(ExitCode.OUTPUT, f"counts {str(path)!r}"),
         path.open("wb") as file,
@@ -43,8 +48,8 @@ def write_counts(path: Path, definition: Definition, batches: Iterable[Batch]) -
             stream.write(lines)
 
 
-def definition_of(path: str) -> str:
-    """Return the name of the definition of words that a counts file was made with.
+def read_heading(path: str) -> tuple[str, int]:
+    """Return by which definition of words a counts file was made, and its undecodable bytes.
 
     Raises:
         Refusal: the file cannot be read, or is not a counts file.
@@ -56,10 +61,11 @@ def definition_of(path: str) -> str:
         contextlib.suppress(EOFError, gzip.BadGzipFile, zlib.error),  # then it has no heading
     ):
         heading = stream.readline(LONGEST_HEADING).decode("ascii", "replace")
-    name = heading.removeprefix(HEADING).strip()
-    if not heading.startswith(HEADING) or name not in DEFINITIONS:
+    name, _, number = heading.removeprefix(HEADING).strip().partition(" ")
+    is_heading = heading.startswith(HEADING) and number.isdecimal() | (number == "")
+    if not is_heading or name not in DEFINITIONS:
         raise Refusal(ExitCode.INPUT, f"counts {path!r}: not a counts file")
-    return name
+    return name, int(number or 0)
 
 
 def read_counts(path: str) -> Iterator[Batch]:
@@ -98,10 +104,12 @@ def merge_counts(paths: Sequence[str], total: Vocabulary) -> Definition:
         Refusal: a file cannot be read or is not a counts file, they are of different definitions,
             or the disk is full.
     """
-    names = {definition_of(path): path for path in paths}
+    headings = [read_heading(path) for path in paths]
+    names = {name: path for (name, _), path in zip(headings, paths, strict=True)}
     if len(names) > 1:
         shown = " and ".join(f"{path!r} by {name}" for name, path in sorted(names.items()))
         raise Refusal(ExitCode.INPUT, f"counts of different words: {shown}")
+    total.undecodable += sum(undecodable for _, undecodable in headings)
     for start in range(0, len(paths), MOST_RUNS):
         streams = [read_counts(path) for path in paths[start : start + MOST_RUNS]]
         total.runs.append(write_run(total.folder, merge(streams)))

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from word_counter.arguments import CONTAINER_VARIABLE, parse_arguments
+from word_counter.arguments import CONTAINER_VARIABLE, INPUT_VARIABLE, parse_arguments
 from word_counter.counting import CountSettings
+from word_counter.encodings import report_undecodable
 from word_counter.output import Targets, default_output, range_output, upload_files, write
 from word_counter.pieces import load_library
 from word_counter.processors import available_processors
@@ -48,19 +49,25 @@ def run(arguments: Sequence[str] | None) -> None:
     processes = options.processes or max(1, available_processors() // options.slots)
     folder = Path(f".top-words-{os.getpid()}").absolute()
     library = None if options.merge else load_library()
-    settings = CountSettings(DEFINITIONS[options.words], processes, folder, library)
+    settings = CountSettings(
+        *(DEFINITIONS[options.words], processes, folder, library),
+        encoding=options.encoding,
+        is_strict=options.on_undecodable == "refuse",
+    )
     try:
         if options.manifest:
             from word_counter.many_inputs import count_manifest
 
-            count_manifest(options, container, settings)
+            warning = count_manifest(options, container, settings)
         else:
-            count_one(options, container, settings)
+            warning = count_one(options, container, settings)
     finally:
         if folder.exists():
             import shutil
 
             shutil.rmtree(folder)
+    if warning:
+        sys.stdout.write(f"top_words: warning: {warning}\n")
     kernel = "the accelerator" if library else "Python"
     sys.stdout.write(f"top_words: counted with {kernel}, at most {processes} processes\n")
 
@@ -80,13 +87,13 @@ def container_from_environment() -> Location | None:
 
 def count_one(
     options: argparse.Namespace, container: Location | None, settings: CountSettings
-) -> None:
-    """Count one input, write the results and upload them.
+) -> str:
+    """Count one input, write the results and upload them; return a warning, or nothing.
 
     Raises:
         Refusal: one of the steps cannot be done.
     """
-    definition = settings.definition
+    definition, warning = settings.definition, ""
     if options.merge:
         from word_counter.counts_file import merge_counts
 
@@ -100,6 +107,12 @@ def count_one(
     else:
         vocabulary = count_file(options.filepath, settings)
         output = default_output(options.filepath)
+    if not options.merge:
+        name = INPUT_VARIABLE if options.range else options.filepath
+        warning = report_undecodable(
+            vocabulary.undecodable, name, settings.encoding, is_strict=settings.is_strict
+        )
     targets = Targets(options.output or output, options.counts)
     write(vocabulary, definition, options.numwords, targets)
     upload_files(container, targets.files)
+    return warning

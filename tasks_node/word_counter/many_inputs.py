@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from word_counter.encodings import report_undecodable
 from word_counter.manifest import read_manifest
 from word_counter.output import upload_files, write
 from word_counter.processes import in_processes
@@ -22,14 +23,18 @@ if TYPE_CHECKING:
     from word_counter.manifest import Entry
     from word_counter.storage import Location
     from word_counter.tokenizer import Definition
+    from word_counter.vocabulary import Portable
 
     ExitRecords = list[dict[str, Any]]
 
 
 def count_manifest(
     options: argparse.Namespace, container: Location | None, settings: CountSettings
-) -> None:
+) -> str:
     """Count many inputs; write and upload what comes of each, their sum, and the exit records.
+
+    Returns:
+        A warning, or nothing.
 
     Raises:
         Refusal: inputs failed, or the sum or the records cannot be written or uploaded.
@@ -40,7 +45,7 @@ def count_manifest(
     alone = settings.shared(number * (2 if options.counts else 1))
     alone = alone._replace(processes=max(1, settings.processes // number))
 
-    def work(part: int) -> tuple[ExitRecords, tuple[list[bytes], list[int], list[str]]]:
+    def work(part: int) -> tuple[ExitRecords, Portable]:
         share = Share(options, container, alone)
         return [share.count(entry) for entry in entries[part::number]], share.total.portable()
 
@@ -55,6 +60,15 @@ def count_manifest(
     last = write_records(options, entries, records)
     upload_files(container, [last])
     refuse_failures(records)
+    return warning_of(records)
+
+
+def warning_of(records: ExitRecords) -> str:
+    """Return a warning that bytes of inputs could not be decoded; empty if all could."""
+    warnings: list[str] = [record["warning"] for record in records if "warning" in record]
+    if len(warnings) < 2:  # noqa: PLR2004 - it says all itself
+        return "".join(warnings)
+    return f"{len(warnings)} of {len(records)} inputs have undecodable bytes; {warnings[0]}"
 
 
 def write_sum(
@@ -67,7 +81,7 @@ def write_sum(
     """
     from word_counter.counts_file import write_counts
 
-    write_counts(path, definition, total.batches())
+    write_counts(path, definition, total.batches(), total.undecodable)
     upload_files(container, [path])
 
 
@@ -87,9 +101,9 @@ class Share:
 
     def count(self, entry: Entry) -> dict[str, Any]:
         """Count one input and return its exit record."""
-        exit_code, reason = ExitCode.OK, ""
+        exit_code, reason, warning = ExitCode.OK, "", ""
         try:
-            self.work_on(entry)
+            warning = self.work_on(entry)
         except Exception as error:  # noqa: BLE001 - it is in the record; the others are counted
             refusal = as_refusal(error)
             exit_code, reason = refusal.exit_code, str(refusal)
@@ -98,21 +112,27 @@ class Share:
             "output": str(entry.targets.output),
             "exit_code": int(exit_code),
             "reason": reason,
+            **({"warning": warning} if warning else {}),
         }
 
-    def work_on(self, entry: Entry) -> None:
-        """Count one input, write its files and upload them.
+    def work_on(self, entry: Entry) -> str:
+        """Count one input, write its files and upload them; return a warning, or nothing.
 
         Raises:
             Refusal: one of the steps cannot be done.
         """
-        vocabulary = self.count_input(entry.file_path, self.settings)
-        write(vocabulary, self.settings.definition, self.num_words, entry.targets)
+        how = self.settings
+        vocabulary = self.count_input(entry.file_path, how)
+        warning = report_undecodable(
+            vocabulary.undecodable, entry.file_path, how.encoding, is_strict=how.is_strict
+        )
+        write(vocabulary, how.definition, self.num_words, entry.targets)
         if self.is_summed:
             self.total.take(*vocabulary.portable())
         else:
             vocabulary.delete_runs()
         upload_files(self.container, entry.targets.files)
+        return warning
 
 
 def inputs_of(bundle: str | None) -> Callable[[str, CountSettings], Vocabulary]:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from word_counter.vocabulary import Vocabulary
 
 RULE = "-" * 30
+# Suffixes that an output must not have: it is plain text.
+COMPRESSED = (
+    *(".gz", ".gzip", ".tgz", ".z", ".bz2", ".tbz2", ".xz", ".txz", ".lzma"),
+    *(".zst", ".zstd", ".lz4", ".lz", ".br", ".zip", ".7z", ".rar"),
+)
 
 
 class Targets(NamedTuple):
@@ -31,9 +36,14 @@ class Targets(NamedTuple):
 
 
 def default_output(file_path: str) -> Path:
-    """Return where the output goes if it is not named: the working directory."""
+    """Return where the output goes if it is not named: the working directory.
+
+    It is plain text, also if the name of the input says that this is compressed.
+    """
     name = "stdin.txt" if file_path == "-" else Path(file_path).name
     stem, extension = os.path.splitext(name)  # noqa: PTH122 - Path.suffix differs in Python 3.14
+    if extension.lower() in COMPRESSED:
+        return Path(f"{name}_OUTPUT.txt")
     return Path(f"{stem}_OUTPUT{extension}")
 
 
@@ -62,11 +72,12 @@ def write(vocabulary: Vocabulary, definition: Definition, num_words: int, target
         from word_counter.vocabulary import MostFrequent
 
         best = MostFrequent(num_words)
-        write_counts(targets.counts, definition, best.watch(vocabulary.batches()))
+        batches = best.watch(vocabulary.batches())
+        write_counts(targets.counts, definition, batches, vocabulary.undecodable)
         top = best.words()
     else:
         top = vocabulary.most_frequent(num_words)
-    body = render(top)
+    body = render(top, vocabulary.undecodable)
     with refused(ExitCode.OUTPUT, f"output {str(targets.output)!r}"):
         targets.output.write_bytes(body)
 
@@ -84,12 +95,17 @@ def upload_files(container: Location | None, paths: Iterable[Path]) -> None:
             upload(container, blob_name(path), path)
 
 
-def render(top: Iterable[tuple[bytes, int]]) -> bytes:
-    """Return the output file: the words, then the ids that Batch gives to the task."""
+def render(top: Iterable[tuple[bytes, int]], undecodable: int = 0) -> bytes:
+    """Return the output file: the words, then the ids that Batch gives to the task.
+
+    The last line says how many bytes of the input could not be decoded, if there are any.
+    """
     words = b"".join(b"%b\t%d\n" % entry for entry in top)
     lines = [RULE]
     for name in ("Node", "Task", "Job", "Pool"):
         value = os.environ.get(f"AZ_BATCH_{name.upper()}_ID", "")
         lines.append(f"{name}: {' '.join(value.split()) or '-'}")
+    if undecodable:
+        lines.append(f"Undecodable bytes: {undecodable}")
     ids = "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
     return f"Word\tCount\n{RULE}\n".encode() + words + ids

@@ -93,5 +93,5 @@ def count_part(
     blocks = source.blocks(max(start - 1, 0))
     limit = stop if stop < source.size else None
     with refused(ExitCode.INPUT, f"input {name!r}"):
-        clipped = clip(blocks, start, limit, settings.definition.table)
+        clipped = clip(blocks, start, limit, settings.cuts)
         return count_blocks(clipped, name, settings)

@@ -36,11 +36,57 @@ class Location(NamedTuple):
     sas: str
 
     def connect(self) -> HTTPConnection:
-        """Return a connection to the service, not yet opened."""
+        """Return a connection to the service, not yet opened: through a proxy if there is one."""
         from http.client import HTTPConnection, HTTPSConnection
 
-        kind = HTTPSConnection if self.scheme.lower() == "https" else HTTPConnection
-        return kind(self.host, timeout=TIMEOUT_S)
+        if self.scheme.lower() != "https":
+            return HTTPConnection(self.host, timeout=TIMEOUT_S)
+        proxy = proxy_for(self.host)
+        if proxy is None:
+            return HTTPSConnection(self.host, timeout=TIMEOUT_S)
+        connection = HTTPSConnection(proxy.host, timeout=TIMEOUT_S)
+        connection.set_tunnel(self.host, headers=proxy.headers)
+        return connection
+
+
+class Proxy(NamedTuple):
+    """A proxy as host and port, and the headers by which it knows us."""
+
+    host: str
+    headers: dict[str, str]
+
+
+def proxy_for(host: str) -> Proxy | None:
+    """Return the environment's HTTP proxy for https to a host; None for this machine, too."""
+    if not any(name.lower() in {"https_proxy", "all_proxy"} for name in os.environ):
+        # Nearly always; what follows takes longer to import than the rest of the program.
+        return None
+    from base64 import b64encode
+    from urllib.parse import unquote, urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    found = getproxies()
+    url = found.get("https") or found.get("all") or ""
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    is_usable = parts.scheme == "http" and parts.hostname
+    if not is_usable or is_loopback(urlsplit(f"//{host}").hostname or ""):
+        return None
+    if proxy_bypass(host):
+        return None
+    address, headers = parts.netloc.rpartition("@")[2], {}
+    if parts.username:
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Proxy-Authorization"] = f"Basic {b64encode(user.encode()).decode()}"
+    return Proxy(address if parts.port else f"{address}:80", headers)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address means this machine."""
+    return (
+        host in {"localhost", "::1"}
+        or host.endswith(".localhost")
+        or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host))
+    )
 
 
 def location_in(variable: str, exit_code: ExitCode, what: str) -> Location:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from word_counter.blocks import BLOCK_BYTES, read_blocks
 from word_counter.counting import count_blocks
+from word_counter.encodings import can_be_cut
+from word_counter.kinds import HEAD_BYTES, refuse_other_kinds
 from word_counter.refusals import ExitCode, Refusal, refused
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
 # Smaller files are not worth a second process.
 SMALLEST_SHARED_FILE = 4 * 1024 * 1024
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 GZIP_MARK = b"\x1f\x8b"
 # For zlib: a gzip header, and the largest window.
 GZIP_WINDOW = 31
@@ -42,7 +43,7 @@ def count_file(file_path: str, settings: CountSettings) -> Vocabulary:
     """Count the words of a file, or of standard input if its path is `-`.
 
     Raises:
-        Refusal: the input is missing, unreadable or not UTF-8 text, or the disk is full.
+        Refusal: the input is missing, unreadable or not text, or the disk is full.
     """
     is_stdin = file_path == "-"
     with (
@@ -51,9 +52,10 @@ def count_file(file_path: str, settings: CountSettings) -> Vocabulary:
     ):
         status = os.fstat(stream.fileno())
         is_large = stat.S_ISREG(status.st_mode) and status.st_size >= SMALLEST_SHARED_FILE
-        if is_stdin or not is_large or stream.peek(2)[:2] == GZIP_MARK:
+        is_cut = is_large and not is_stdin and can_be_cut(settings.encoding)
+        if not is_cut or stream.peek(2)[:2] == GZIP_MARK:
             return count_stream(stream, file_path, settings)
-        refuse_utf16(stream.peek(2), file_path)
+        refuse_other_kinds(stream.peek(HEAD_BYTES), file_path, settings.encoding)
         from word_counter.ranges import count_range
 
         file = File(file_path, status.st_size)
@@ -66,34 +68,25 @@ def count_stream(stream: BinaryIO, name: str, settings: CountSettings) -> Vocabu
     Raises:
         Refusal: it is not text, cannot be read, or the disk is full.
     """
-    head = stream.read(2)
-    if head == GZIP_MARK:
-        return count_blocks(gunzip(head, stream, name), name, settings)
-    refuse_utf16(head, name)
+    head = stream.read(HEAD_BYTES)
+    if head.startswith(GZIP_MARK):
+        return count_blocks(gunzip(head, stream, name, settings.encoding), name, settings)
+    refuse_other_kinds(head, name, settings.encoding)
     return count_blocks(chain_head(head, stream), name, settings)
-
-
-def refuse_utf16(head: bytes, name: str) -> None:
-    """Check the first two bytes of an input.
-
-    Raises:
-        Refusal: they are a byte order mark of UTF-16.
-    """
-    if head[:2] in UTF16_MARKS:
-        raise Refusal(ExitCode.INPUT, f"input {name!r} is UTF-16; only UTF-8 text is read")
 
 
 def chain_head(head: bytes, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Yield a stream of which the head has been read."""
-    yield 0, head
-    yield from read_blocks(stream, len(head))
+    first = head + stream.read(BLOCK_BYTES - len(head))
+    yield 0, first
+    yield from read_blocks(stream, len(first))
 
 
-def gunzip(head: bytes, stream: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
+def gunzip(head: bytes, stream: BinaryIO, name: str, encoding: str) -> Iterator[tuple[int, bytes]]:
     """Yield the text of a gzip stream, of one member or more.
 
     Raises:
-        Refusal: it is damaged or cut off, or its text is UTF-16.
+        Refusal: it is damaged or cut off, or what it holds is known not to be text.
     """
     import zlib
 
@@ -109,7 +102,7 @@ def gunzip(head: bytes, stream: BinaryIO, name: str) -> Iterator[tuple[int, byte
             except zlib.error as error:
                 raise Refusal(ExitCode.INPUT, f"input {name!r}: damaged gzip data") from error
             if offset == 0:
-                refuse_utf16(text, name)
+                refuse_other_kinds(text, name, encoding)
             yield offset, text
             offset += len(text)
             data = member.unused_data.lstrip(b"\0") if member.eof else member.unconsumed_tail

@@ -30,20 +30,18 @@ class Definition(NamedTuple):
     fold: Callable[[str], str]
 
 
-def cut_batch(pieces: list[bytes], counts: list[int], definition: Definition) -> Iterator[Batch]:
-    """Yield the words of pieces, folded, some perhaps twice; bad UTF-8 is decoded to U+FFFD."""
-    # Exact, because no word holds an ASCII separator and decoding commutes with cuts at ASCII.
-    decoded = b"\n".join(pieces).decode("utf-8", "replace").split("\n")
-    are_words = list(map(str.isalnum, decoded))
+def cut_batch(pieces: list[str], counts: list[int], definition: Definition) -> Iterator[Batch]:
+    """Yield the words of pieces, folded, some perhaps twice."""
+    are_words = list(map(str.isalnum, pieces))
     others = list(map(not_, are_words))
-    cut = definition.cut("\n".join(compress(decoded, others)))
+    cut = definition.cut("\n".join(compress(pieces, others)))
     found = [
         (word, count)
         for words, count in zip(cut, compress(counts, others), strict=False)
         for word in words
     ]
     for words, numbers in (
-        (compress(decoded, are_words), list(compress(counts, are_words))),
+        (compress(pieces, are_words), list(compress(counts, are_words))),
         ([word for word, _ in found], [count for _, count in found]),
     ):
         yield definition.fold("\n".join(words)).encode().split(), numbers
@@ -121,6 +119,8 @@ def ascii_table(is_kept: Callable[[str], bool], make: Callable[[str], str]) -> b
 
 UNICODE_TABLE = ascii_table(lambda c: c.isalnum() or c == "'", str.lower)
 TUTORIAL_TABLE = ascii_table(lambda c: not c.isspace(), str)
+# White space separates in both; no encoding that extends ASCII uses it within a character.
+WHITE_SPACE_TABLE = ascii_table(lambda c: c not in "\t\n\v\f\r ", str)
 DEFINITIONS = {
     "unicode": Definition("unicode", UNICODE_TABLE, unicode_words, fold),
     "tutorial": Definition("tutorial", TUTORIAL_TABLE, tutorial_words, str),

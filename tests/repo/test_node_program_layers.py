@@ -12,8 +12,8 @@ PROGRAMS = ROOT / "tasks_node"
 FOLDER = PROGRAMS / "word_counter"
 LAYERS = (
     "refusals batches",
-    "blocks tokenizer runs storage processes processors",
-    "pieces vocabulary arguments upload",
+    "blocks encodings tokenizer runs storage processes processors",
+    "kinds pieces vocabulary arguments upload",
     "counting counts_file",
     "ranges output",
     "texts",

@@ -55,6 +55,7 @@ def test_commands_without_azure_work(
 ) -> None:
     """Every command of the README that needs no Azure account does what it says."""
     port = free_port()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(clone / "cache"))
     monkeypatch.setenv("PREFECT_HOME", str(clone / "prefect-home"))
     monkeypatch.setenv("PREFECT_SERVER_API_PORT", str(port))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)

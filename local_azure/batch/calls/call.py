@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 from local_azure.batch.state.service import BatchService
@@ -35,11 +35,17 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What an operation answers; `file` is sent from `first` to `last` (bytes, inclusive)."""
+    """What an operation answers.
+
+    Attributes:
+        body: to be written as JSON.
+        text: the body, where it is JSON already.
+        file: in place of both, an open file; `length` bytes of it are sent, and it is closed.
+    """
 
     status: int = 200
     body: Json | None = None
+    text: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    file: Path | None = None
-    first: int = 0
-    last: int | None = None
+    file: IO[bytes] | None = None
+    length: int = 0

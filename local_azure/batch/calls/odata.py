@@ -215,7 +215,8 @@ def page_size(text: str | None) -> int:
     Raises:
         BatchError: 400 OutOfRangeQueryParameterValue.
     """
-    size = int(text) if text and text.isdecimal() else (MAX_PAGE if not text else 0)
+    is_number = text is not None and re.fullmatch("[0-9]{1,30}", text)
+    size = int(text) if text and is_number else (MAX_PAGE if not text else 0)
     if not 1 <= size <= MAX_PAGE:
         reason = f"maxresults must be a number from 1 to {MAX_PAGE}, not {text}."
         raise BatchError(400, "OutOfRangeQueryParameterValue", reason)

@@ -21,13 +21,19 @@ from local_azure.batch.wire.formats import Json, parse_duration
 
 Parser = Callable[[str, Any], Any]
 
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+# No more digits than Python converts.
+_NUMBER = re.compile(r"-?[0-9]{1,30}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def string(name: str, value: Any) -> str:
-    """Take a string."""
+    """Take a string, of characters that a file, a command or a URL can have."""
     if not isinstance(value, str):
         raise invalid_property(name, value, "a string is expected")
+    if found := _NO_TEXT.search(value):
+        reason = f"it has the character U+{ord(found[0]):04X}, which no text has"
+        raise invalid_property(name, value, reason)
     return value
 
 
@@ -58,7 +64,7 @@ def integer(low: int | None = None, high: int | None = None) -> Parser:
     """Take an integer, also as a string of digits (the az command line sends those)."""
 
     def parse(name: str, value: Any) -> int:
-        if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
+        if isinstance(value, str) and _NUMBER.fullmatch(value):
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             raise invalid_property(name, value, "an integer is expected")

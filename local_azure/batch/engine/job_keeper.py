@@ -1,5 +1,7 @@
 """Brings jobs to their end: limits, automatic termination, and what disable and terminate do."""
 
+import asyncio
+
 from local_azure.batch.engine import exit_conditions
 from local_azure.batch.engine.context import EngineContext
 from local_azure.batch.engine.dispatcher import Dispatcher
@@ -15,6 +17,8 @@ from local_azure.batch.state.states import (
     TaskState,
 )
 from local_azure.batch.wire.formats import duration_s
+
+_TURN = 100
 
 
 class JobKeeper:
@@ -133,13 +137,16 @@ class JobKeeper:
         job = self._store.jobs.get(*job.key)
         self._delete_auto_pool(job)
         if job.state is JobState.DELETING:
-            self._remove(job)
+            await self._remove(job)
         else:
             now = self._clock.now()
             self._store.jobs.put(job.move(JobState.COMPLETED, now, ended=now))
 
-    def _remove(self, job: Job) -> None:
-        for task in self._store.tasks.list(job.id):
+    async def _remove(self, job: Job) -> None:
+        for number, task in enumerate(self._store.tasks.list(job.id)):
+            if number % _TURN == 0:
+                # There may be a hundred thousand: others have their turn meanwhile.
+                await asyncio.sleep(0)
             self._store.tasks.remove(task)
         self._preparation.remove_folders(job)
         self._store.jobs.remove(job)

@@ -94,9 +94,17 @@ class Threads:
     async def run(self, call: Callable[[], ResultT]) -> ResultT:
         """Make a call in a thread of its own and give its result, or raise what it raises."""
         async with self._room:
-            future: Future[ResultT] = Future()
-            threading.Thread(target=_make_call, args=(call, future), daemon=True).start()
-            return await asyncio.wrap_future(future)
+            return await in_thread(call)
+
+
+async def in_thread(call: Callable[[], ResultT]) -> ResultT:
+    """Make a call in a thread of its own and give its result, or raise what it raises.
+
+    Unlike those of `asyncio.to_thread`, such threads are never all taken by calls that hang.
+    """
+    future: Future[ResultT] = Future()
+    threading.Thread(target=_make_call, args=(call, future), daemon=True).start()
+    return await asyncio.wrap_future(future)
 
 
 def _make_call(call: Callable[[], ResultT], future: Future[ResultT]) -> None:

@@ -1,16 +1,16 @@
 """Folders of nodes and tasks on disk, and their removal."""
 
-import asyncio
 import contextlib
 import shutil
 from pathlib import Path
 from uuid import uuid4
 
-from local_azure.batch.machine.background import Background
+from local_azure.batch.machine.background import Background, Threads
 from local_azure.batch.state.records import Node, Task
 
 _NODE_FOLDERS = ("applications", "fsmounts", "shared", "startup", "volatile", "workitems")
 _TRASH = ".deleted-"
+_deletions = Threads(4)
 
 
 class Folders:
@@ -57,4 +57,4 @@ def remove_trash(nodes_dir: Path) -> None:
 
 
 async def _delete(path: Path) -> None:
-    await asyncio.to_thread(shutil.rmtree, path)
+    await _deletions.run(lambda: shutil.rmtree(path))

@@ -7,7 +7,6 @@ whole process group and waits until it is gone.
 import asyncio
 import contextlib
 import os
-import shlex
 import signal
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable
@@ -17,7 +16,8 @@ from typing import TypeVar
 
 from local_azure.batch.controls.clock import Clock
 from local_azure.batch.machine import transfer
-from local_azure.batch.machine.background import Threads
+from local_azure.batch.machine.background import Threads, in_thread
+from local_azure.batch.machine.command_lines import split_command
 from local_azure.batch.machine.folders import Folders
 from local_azure.batch.machine.leftover_processes import kill_leftovers
 from local_azure.batch.machine.output_patterns import matching_files
@@ -138,7 +138,7 @@ class Runner:
 
     async def end_processes(self, node_root: Path) -> None:
         """Kill whatever still runs on a node, processes that have left their group included."""
-        await asyncio.to_thread(kill_leftovers, node_root)
+        await in_thread(lambda: kill_leftovers(node_root))
 
     async def _started(self, command: Command) -> Process:
         """Start the command; if that is cancelled, kill the whole of what did start."""
@@ -152,12 +152,14 @@ class Runner:
             raise
 
     async def _start(self, command: Command) -> Process:
+        arguments = await in_thread(lambda: split_command(command.command_line))
         with (
-            (command.directory / "stdout.txt").open("wb") as stdout,
-            (command.directory / "stderr.txt").open("wb") as stderr,
+            # New ones: to open what others may have put there could take for ever.
+            (command.directory / "stdout.txt").open("xb") as stdout,
+            (command.directory / "stderr.txt").open("xb") as stderr,
         ):
             return await asyncio.create_subprocess_exec(
-                *shlex.split(command.command_line),
+                *arguments,
                 cwd=command.working_directory,
                 env=command.environment,
                 stdin=DEVNULL,
@@ -201,7 +203,7 @@ class Runner:
         try:
             return await self._threads.run(lambda: function(command, wanted, halt))
         finally:
-            halt.now()
+            await halt.now()
 
 
 def _download(command: Command, resource: Json, halt: transfer.Halt) -> None:
@@ -210,15 +212,14 @@ def _download(command: Command, resource: Json, halt: transfer.Halt) -> None:
         files = {resource["httpUrl"]: root / path}
     else:
         container = resource["storageContainerUrl"]
-        names = transfer.list_blobs(container, resource.get("blobPrefix", ""))
+        names = transfer.list_blobs(container, resource.get("blobPrefix", ""), halt)
         files = {transfer.blob_url(container, name): root / path / name for name in names}
     mode = int(resource.get("fileMode", _DEFAULT_FILE_MODE), 8)
     for url, target in files.items():
-        if not target.resolve().is_relative_to(root.resolve()):
+        # Not Path.resolve: it raises where links go round in a circle.
+        if not Path(os.path.realpath(target)).is_relative_to(os.path.realpath(root)):
             raise PermissionError(1, "outside the working directory", str(target))
-        transfer.download(url, target, halt)
-        with halt.unless():
-            target.chmod(mode)
+        transfer.download(url, target, mode, halt)
 
 
 def _upload(command: Command, output: Json, halt: transfer.Halt) -> Json | None:
@@ -229,6 +230,7 @@ def _upload(command: Command, output: Json, halt: transfer.Halt) -> Json | None:
         output["filePattern"],
         destination.get("path"),
         command.environment,
+        halt,
     )
     if files is None:
         details = ("FilePattern", output["filePattern"])

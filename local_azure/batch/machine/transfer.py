@@ -4,6 +4,8 @@ No error text contains a query string: a SAS is part of it.
 """
 
 import contextlib
+import ipaddress
+import os
 import threading
 import time
 import urllib.error
@@ -16,16 +18,20 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+from local_azure.batch.machine.background import in_thread
+from local_azure.batch.machine.regular_files import open_to_read, open_to_write
+
 ResultT = TypeVar("ResultT")
 
 _TIMEOUT_S = 60
 _ATTEMPTS = 3
 _RETRY_DELAY_S = 0.2
 _BLOCK = 1 << 18
+# Of 5000 blobs, with the longest names that there are.
+_MAX_LIST_BYTES = 64 * 1024 * 1024
 _KINDS: dict[int, str] = {HTTPStatus.NOT_FOUND: "missing", HTTPStatus.FORBIDDEN: "denied"}
 _API_VERSION = "2021-12-02"
-# Loopback and the public cloud: a proxy of the laptop has no part in either.
-_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+_NO_HTTP = ("socks", "socks4", "socks4a", "socks5", "socks5h")
 
 
 class TransferError(Exception):
@@ -56,10 +62,17 @@ class Halt:
         self._lock = threading.Lock()
         self._halted = False
 
-    def now(self) -> None:
-        """Stop them."""
+    async def now(self) -> None:
+        """Stop them; what is being read or written at the moment is waited for."""
+        self._halted = True
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+        else:
+            await in_thread(self._wait)
+
+    def _wait(self) -> None:
         with self._lock:
-            self._halted = True
+            pass
 
     @contextlib.contextmanager
     def unless(self) -> Iterator[None]:
@@ -75,24 +88,36 @@ class Halt:
 
 
 class _Body:
-    """A file as the body of a request, which breaks off when it is halted."""
+    """A file as the body of a request, which breaks off when it is halted.
+
+    It ends at the size that the file has now, also if something still writes to it.
+    """
 
     def __init__(self, path: Path, halt: Halt) -> None:
-        self._file = path.open("rb")
+        self._file = open_to_read(path)
         self._halt = halt
+        self.size = self._left = os.fstat(self._file.fileno()).st_size
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes."""
         with self._halt.unless():
-            return self._file.read(size)
+            block = self._file.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(block)
+        return block
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def download(url: str, path: Path, halt: Halt) -> None:
+def download(url: str, path: Path, mode: int, halt: Halt) -> None:
     """Write what a URL holds to a file, streaming.
+
+    Args:
+        url: what to read.
+        path: the file; folders above it are made.
+        mode: permissions of the file.
+        halt: ends it.
 
     Raises:
         TransferError: it could not be read.
@@ -103,7 +128,7 @@ def download(url: str, path: Path, halt: Halt) -> None:
         with _once("GET", url) as reply:
             with halt.unless():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                file = path.open("wb")
+                file = open_to_write(path, mode)
             with file:
                 for block in _blocks(reply, url):
                     with halt.unless():
@@ -124,13 +149,14 @@ def upload(
     given = {
         "x-ms-blob-type": "BlockBlob",
         "Content-Type": "application/octet-stream",
-        "Content-Length": str(path.stat().st_size),
-        **headers,
     }
+
+    url = blob_url(container_url, name)
 
     def attempt() -> None:
         with contextlib.closing(_Body(path, halt)) as body:
-            _once("PUT", blob_url(container_url, name), given, body).close()
+            sent = {**given, "Content-Length": str(body.size), **headers}
+            _once("PUT", url, sent, body).close()
 
     _retry(attempt)
 
@@ -142,7 +168,10 @@ def blob_url(container_url: str, name: str) -> str:
         TransferError: the container's URL is not valid.
     """
     parts = _parts(container_url)
-    path = f"{parts.path.rstrip('/')}/{quote(name, safe='/')}"
+    try:
+        path = f"{parts.path.rstrip('/')}/{quote(name, safe='/')}"
+    except UnicodeEncodeError:
+        raise TransferError("other", f"{name!r} is not text, as the name of a blob is") from None
     return urlunsplit(parts._replace(path=path))
 
 
@@ -153,7 +182,7 @@ def _parts(container_url: str) -> SplitResult:
         raise TransferError("missing", "the container's URL is not valid") from None
 
 
-def list_blobs(container_url: str, prefix: str) -> Iterator[str]:
+def list_blobs(container_url: str, prefix: str, halt: Halt) -> Iterator[str]:
     """Return the names of a container's blobs below a prefix.
 
     Raises:
@@ -165,6 +194,8 @@ def list_blobs(container_url: str, prefix: str) -> Iterator[str]:
     while True:
         query = [*sas, ("restype", "container"), ("comp", "list"), ("prefix", prefix)]
         query += [("marker", marker)] if marker else []
+        with halt.unless():
+            pass
         root = _xml(urlunsplit(parts._replace(query=urlencode(query))))
         yield from (name.text or "" for name in root.iterfind("./Blobs/Blob/Name"))
         marker = root.findtext("NextMarker") or ""
@@ -175,7 +206,11 @@ def list_blobs(container_url: str, prefix: str) -> Iterator[str]:
 def _xml(url: str) -> ET.Element:
     def attempt() -> ET.Element:
         with _once("GET", url) as reply:
-            text = b"".join(_blocks(reply, url))
+            text = bytearray()
+            for block in _blocks(reply, url):
+                text += block
+                if len(text) > _MAX_LIST_BYTES:
+                    raise TransferError("missing", f"{_shown(url)}: not a list of blobs")
         try:
             return ET.fromstring(text)  # noqa: S314 - the storage account's own answer
         except ET.ParseError:
@@ -216,6 +251,28 @@ def _retry(attempt: Callable[[], ResultT]) -> ResultT:
     return attempt()
 
 
+def _opener_for(url: str) -> urllib.request.OpenerDirector:
+    """Return what asks for a URL: through the proxy of the environment, but never this machine."""
+    found = {} if _is_loopback(urlsplit(url).hostname or "") else urllib.request.getproxies()
+    wanted = {scheme: found.get(scheme) or found.get("all", "") for scheme in ("http", "https")}
+    # urllib cannot speak SOCKS, and would speak HTTP to it.
+    usable = {
+        scheme: proxy
+        for scheme, proxy in wanted.items()
+        if proxy and proxy.partition("://")[0].lower() not in _NO_HTTP
+    }
+    return urllib.request.build_opener(urllib.request.ProxyHandler(usable))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _once(
     method: str, url: str, headers: Mapping[str, str] | None = None, body: _Body | None = None
 ) -> HTTPResponse:
@@ -225,7 +282,7 @@ def _once(
         request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
             url, data=body, headers={"x-ms-version": _API_VERSION, **(headers or {})}, method=method
         )
-        reply: HTTPResponse = _open(request, timeout=_TIMEOUT_S)
+        reply: HTTPResponse = _opener_for(url).open(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         error.close()
         kind = _KINDS.get(error.code, "other")

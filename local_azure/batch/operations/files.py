@@ -1,23 +1,32 @@
-"""Reading the files of tasks and nodes. No path of a client leaves the folder it belongs to."""
+"""Reading the files of tasks and nodes. No path of a client leaves the folder it belongs to.
+
+A task may have put anything there: a million files, a FIFO, a link to itself. So all of it is
+done in threads, and only folders and regular files are shown and read.
+"""
 
 import contextlib
 import mimetypes
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from local_azure.batch.calls.answers import page
+from local_azure.batch.calls.answers import Page
 from local_azure.batch.calls.call import Call, Reply
+from local_azure.batch.machine.background import Threads
+from local_azure.batch.machine.regular_files import check_regular, open_to_read
 from local_azure.batch.state.records import Node
 from local_azure.batch.wire.errors import BatchError, conflict, not_found
 from local_azure.batch.wire.formats import Json, format_http_date, format_time
 
 _FIELDS = frozenset({"name", "url", "isDirectory", "properties"})
-_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+# More digits than any size has, and no more than Python converts.
+_RANGE = re.compile(r"bytes=([0-9]{1,30})-([0-9]{0,30})")
+_threads = Threads(16)
 
 
 def _node(call: Call, pool_id: str, node_id: str) -> Node:
@@ -69,12 +78,18 @@ def _quoted(name: str) -> str:
     return quote(name, errors="surrogateescape")
 
 
-def _properties(path: Path) -> Json:
-    found = path.stat()
-    changed = datetime.fromtimestamp(found.st_mtime, UTC)
+def _is_folder(found: os.stat_result) -> bool:
+    return stat.S_ISDIR(found.st_mode)
+
+
+def _time_of(found: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(found.st_mtime, UTC)
+
+
+def _properties(path: Path, found: os.stat_result) -> Json:
     return {
         "creationTime": format_time(datetime.fromtimestamp(found.st_ctime, UTC)),
-        "lastModified": format_time(changed),
+        "lastModified": format_time(_time_of(found)),
         "contentLength": str(found.st_size),
         "contentType": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
         "fileMode": f"0o{found.st_mode:o}",
@@ -84,7 +99,7 @@ def _properties(path: Path) -> Json:
 def _children(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
-    except FileNotFoundError:  # its task has just removed it
+    except OSError:  # its task has just removed it, or has closed it to its own user
         return []
 
 
@@ -96,37 +111,42 @@ def _walk(root: Path, *, recursive: bool) -> Iterator[Path]:
 
 
 def _view(path: Path, root: Path, url: str) -> Json:
-    name = path.relative_to(root).as_posix()
+    name, found = path.relative_to(root).as_posix(), path.stat()
     view: Json = {
         "name": name,
         "url": f"{url}/{_quoted(name)}",
-        "isDirectory": path.is_dir(),
+        "isDirectory": _is_folder(found),
     }
-    return view if path.is_dir() else view | {"properties": _properties(path)}
+    if _is_folder(found):
+        return view
+    check_regular(path, found.st_mode)
+    return view | {"properties": _properties(path, found)}
 
 
 def _listing(call: Call, root: Path, url: str) -> Reply:
     recursive = call.query.get("recursive", "").lower() == "true"
     paths = _walk(root, recursive=recursive) if root.is_dir() else iter(())
-    return page(call, "files", enumerate(_views(paths, root, url), start=1), _FIELDS)
+    page = Page(call, "files", _FIELDS)
+    page.fill(enumerate(_views(paths, root, url), start=1))
+    return page.reply()
 
 
 def _views(paths: Iterable[Path], root: Path, url: str) -> Iterator[Json]:
     for path in paths:
-        # What its task has just removed, and a link that leads nowhere, have nothing to show.
+        # What its task has just removed, a link that leads nowhere, and what is neither a folder
+        # nor a regular file have nothing to show.
         with contextlib.suppress(OSError):
             yield _view(path, root, url)
 
 
-def _headers(path: Path, url: str) -> dict[str, str]:
-    properties = _properties(path)
-    changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+def _headers(path: Path, found: os.stat_result, url: str) -> dict[str, str]:
+    properties, changed = _properties(path, found), _time_of(found)
     return {
         "Content-Length": properties["contentLength"],
         "Content-Type": properties["contentType"],
         "Last-Modified": format_http_date(changed),
         "ocp-creation-time": format_http_date(changed),
-        "ocp-batch-file-isdirectory": str(path.is_dir()),
+        "ocp-batch-file-isdirectory": str(_is_folder(found)),
         "ocp-batch-file-mode": properties["fileMode"],
         "ocp-batch-file-url": url,
     }
@@ -136,12 +156,19 @@ def _read(call: Call, root: Path, url: str) -> Reply:
     """Answer with a file's content; a range too is a 200, which is all that the SDK takes."""
     name = call.ids["file_path"]
     path = _resolve(root, name)
-    if path.is_dir():
-        raise not_found("File", name)
-    size = path.stat().st_size
-    first, last = _range(call.headers.get("ocp-range"), size)
-    headers = _headers(path, f"{url}/{_quoted(name)}") | {"Content-Length": str(last - first + 1)}
-    return Reply(headers=headers, file=path, first=first, last=last)
+    try:
+        file = open_to_read(path)
+    except OSError as error:
+        raise not_found("File", name) from error
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(file)
+        found = os.fstat(file.fileno())
+        first, last = _range(call.headers.get("ocp-range"), found.st_size)
+        headers = _headers(path, found, f"{url}/{_quoted(name)}")
+        file.seek(first)
+        opened.pop_all()
+    length = last - first + 1
+    return Reply(headers=headers | {"Content-Length": str(length)}, file=file, length=length)
 
 
 def _range(text: str | None, size: int) -> tuple[int, int]:
@@ -157,10 +184,17 @@ def _range(text: str | None, size: int) -> tuple[int, int]:
 
 def _properties_of(call: Call, root: Path, url: str) -> Reply:
     name = call.ids["file_path"]
-    return Reply(headers=_headers(_resolve(root, name), f"{url}/{_quoted(name)}"))
+    path = _resolve(root, name)
+    try:
+        found = path.stat()
+        if not _is_folder(found):
+            check_regular(path, found.st_mode)
+    except OSError as error:
+        raise not_found("File", name) from error
+    return Reply(headers=_headers(path, found, f"{url}/{_quoted(name)}"))
 
 
-def _delete(call: Call, root: Path) -> Reply:
+def _delete(call: Call, root: Path, _url: str) -> Reply:
     name = call.ids["file_path"]
     path = _resolve(root, name)
     if not path.is_dir():
@@ -174,41 +208,51 @@ def _delete(call: Call, root: Path) -> Reply:
     return Reply()
 
 
-def list_task_files(call: Call) -> Reply:
+async def _of_task(call: Call, work: Callable[[Call, Path, str], Reply]) -> Reply:
+    root, url = _task_root(call)
+    return await _threads.run(lambda: work(call, root, url))
+
+
+async def _of_node(call: Call, work: Callable[[Call, Path, str], Reply]) -> Reply:
+    root, url = _node_root(call)
+    return await _threads.run(lambda: work(call, root, url))
+
+
+async def list_task_files(call: Call) -> Reply:
     """GET /jobs/{jobId}/tasks/{taskId}/files."""
-    return _listing(call, *_task_root(call))
+    return await _of_task(call, _listing)
 
 
-def get_task_file(call: Call) -> Reply:
+async def get_task_file(call: Call) -> Reply:
     """GET /jobs/{jobId}/tasks/{taskId}/files/{filePath}."""
-    return _read(call, *_task_root(call))
+    return await _of_task(call, _read)
 
 
-def get_task_file_properties(call: Call) -> Reply:
+async def get_task_file_properties(call: Call) -> Reply:
     """HEAD /jobs/{jobId}/tasks/{taskId}/files/{filePath}."""
-    return _properties_of(call, *_task_root(call))
+    return await _of_task(call, _properties_of)
 
 
-def delete_task_file(call: Call) -> Reply:
+async def delete_task_file(call: Call) -> Reply:
     """DELETE /jobs/{jobId}/tasks/{taskId}/files/{filePath}."""
-    return _delete(call, _task_root(call)[0])
+    return await _of_task(call, _delete)
 
 
-def list_node_files(call: Call) -> Reply:
+async def list_node_files(call: Call) -> Reply:
     """GET /pools/{poolId}/nodes/{nodeId}/files."""
-    return _listing(call, *_node_root(call))
+    return await _of_node(call, _listing)
 
 
-def get_node_file(call: Call) -> Reply:
+async def get_node_file(call: Call) -> Reply:
     """GET /pools/{poolId}/nodes/{nodeId}/files/{filePath}."""
-    return _read(call, *_node_root(call))
+    return await _of_node(call, _read)
 
 
-def get_node_file_properties(call: Call) -> Reply:
+async def get_node_file_properties(call: Call) -> Reply:
     """HEAD /pools/{poolId}/nodes/{nodeId}/files/{filePath}."""
-    return _properties_of(call, *_node_root(call))
+    return await _of_node(call, _properties_of)
 
 
-def delete_node_file(call: Call) -> Reply:
+async def delete_node_file(call: Call) -> Reply:
     """DELETE /pools/{poolId}/nodes/{nodeId}/files/{filePath}."""
-    return _delete(call, _node_root(call)[0])
+    return await _of_node(call, _delete)

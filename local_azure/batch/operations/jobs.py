@@ -75,10 +75,10 @@ def create_job(call: Call) -> Reply:
     return written(job, call.url("jobs", job.id), 201, location=True)
 
 
-def list_jobs(call: Call) -> Reply:
+async def list_jobs(call: Call) -> Reply:
     """GET /jobs."""
     jobs = call.store.jobs.of().values()
-    return listing(call, "jobs", jobs, lambda job: view(call, job), _FIELDS)
+    return await listing(call, "jobs", jobs, lambda job: view(call, job), _FIELDS)
 
 
 def get_job(call: Call) -> Reply:

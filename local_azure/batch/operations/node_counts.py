@@ -25,7 +25,7 @@ def _counts(nodes: Iterable[Node]) -> Json:
     return {name: found[name] for name in names} | {"total": found.total()}
 
 
-def list_pool_node_counts(call: Call) -> Reply:
+async def list_pool_node_counts(call: Call) -> Reply:
     """GET /nodecounts."""
     items = []
     for pool in call.store.pools.of().values():
@@ -36,4 +36,4 @@ def list_pool_node_counts(call: Call) -> Reply:
             "lowPriority": _counts(node for node in nodes if not node.dedicated),
         }
         items.append((pool.serial, view))
-    return page(call, "poolnodecounts", items, _FIELDS)
+    return await page(call, "poolnodecounts", items, _FIELDS)

@@ -43,11 +43,11 @@ def view(call: Call, node: Node) -> Json:
     }
 
 
-def list_nodes(call: Call) -> Reply:
+async def list_nodes(call: Call) -> Reply:
     """GET /pools/{poolId}/nodes."""
     pool = call.store.pools.get(call.ids["pool_id"])
     nodes = call.store.nodes.of(pool.id).values()
-    return listing(call, "nodes", nodes, lambda node: view(call, node), _FIELDS)
+    return await listing(call, "nodes", nodes, lambda node: view(call, node), _FIELDS)
 
 
 def get_node(call: Call) -> Reply:

@@ -208,10 +208,10 @@ def check_timeout(body: Json) -> None:
         raise invalid_property("resizeTimeout", text, "it must be 5 minutes or more")
 
 
-def list_pools(call: Call) -> Reply:
+async def list_pools(call: Call) -> Reply:
     """GET /pools."""
     pools = call.store.pools.of().values()
-    return listing(call, "pools", pools, lambda pool: view(call, pool), _FIELDS)
+    return await listing(call, "pools", pools, lambda pool: view(call, pool), _FIELDS)
 
 
 def get_pool(call: Call) -> Reply:

@@ -12,14 +12,14 @@ _INFOS = {
 _FIELDS = frozenset({"poolId", "nodeId", "nodeUrl", *_INFOS.values()})
 
 
-def list_status(call: Call) -> Reply:
+async def list_status(call: Call) -> Reply:
     """GET /jobs/{jobId}/jobpreparationandreleasetaskstatus: nodes that are gone included."""
     job = call.store.jobs.get(call.ids["job_id"])
     if "jobPreparationTask" not in job.body:
         text = "The specified job has no preparation task"
         raise conflict("JobPreparationTaskNotSpecified", text, job.id)
     items = enumerate((_view(call, *item) for item in job.node_tasks.items()), start=1)
-    return page(call, "jobpreparationandreleasetaskstatuslist", items, _FIELDS)
+    return await page(call, "jobpreparationandreleasetaskstatuslist", items, _FIELDS)
 
 
 def _view(call: Call, node_id: str, known: Json) -> Json:

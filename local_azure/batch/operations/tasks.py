@@ -190,11 +190,11 @@ def _add_result(call: Call, job: Job, given: object) -> Json:
     }
 
 
-def list_tasks(call: Call) -> Reply:
+async def list_tasks(call: Call) -> Reply:
     """GET /jobs/{jobId}/tasks."""
     job = call.store.jobs.get(call.ids["job_id"])
     tasks = call.store.tasks.of(job.id).values()
-    return listing(call, "tasks", tasks, lambda task: view(call, task), FIELDS)
+    return await listing(call, "tasks", tasks, lambda task: view(call, task), FIELDS)
 
 
 def _find(call: Call) -> Task:

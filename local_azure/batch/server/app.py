@@ -5,17 +5,21 @@ import logging
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from http import HTTPStatus
+from inspect import isawaitable
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_azure.batch.calls.call import Call, Reply
@@ -23,8 +27,11 @@ from local_azure.batch.controls.delays import Delays
 from local_azure.batch.controls.faults import Faults, Kind, Rule
 from local_azure.batch.engine.scheduler import Scheduler
 from local_azure.batch.server import auth, bodies
-from local_azure.batch.server.control_endpoints import ControlEndpoints
-from local_azure.batch.server.no_answer import Connection, NoAnswer
+from local_azure.batch.server.connections import Connection, NoAnswer
+from local_azure.batch.server.control_endpoints import PREFIX, ControlEndpoints
+from local_azure.batch.server.doorkeeper import Doorkeeper
+from local_azure.batch.server.file_answers import FileAnswer
+from local_azure.batch.server.hosts import Hosts
 from local_azure.batch.server.routes import OPERATIONS, Operation
 from local_azure.batch.server.tls import certificate_in
 from local_azure.batch.state.service import BatchService
@@ -34,7 +41,6 @@ from local_azure.batch.wire.formats import CONTENT_TYPE
 _log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
-_BLOCK = 1 << 16
 _API_VERSION = re.compile(r"\d{4}-\d\d-\d\d(\.\d+)*")
 _GRACE_S = 2
 # What an error of a fault says where its rule gives no code.
@@ -59,22 +65,26 @@ class _Front:
             if latency_s > 0:
                 await self._service.clock.sleep(latency_s)
             fault = self._faults.on_request(*asked)
-            if fault is None:
-                return await self._answer(operation, request)
-            return await self._fail(fault, operation, request)
+            try:
+                if fault is None:
+                    return await self._answer(operation, request)
+                return await self._fail(fault, operation, request)
+            except BatchError as error:
+                return self._error(request, error)
+            except ClientDisconnect:
+                return Response()  # nobody is there to read it
 
         return answer
 
     async def _answer(self, operation: Operation, request: Request) -> Response:
-        try:
-            self._authenticate(request)
-            query = _query(request)
-            if operation.handler is None:
-                raise not_implemented(f"the operation {operation.name}")
-            reply = operation.handler(await self._call(request, query))
-            self._service.commit()
-        except BatchError as error:
-            return self._error(request, error)
+        self._authenticate(request)
+        query = _query(request)
+        if operation.handler is None:
+            raise not_implemented(f"the operation {operation.name}")
+        reply = operation.handler(await self._call(request, query))
+        if isawaitable(reply):
+            reply = await reply
+        await self._service.commit()
         return _response(reply)
 
     async def _fail(self, fault: Rule, operation: Operation, request: Request) -> Response:
@@ -82,8 +92,15 @@ class _Front:
             await bodies.read(request)
             return self._error(request, _injected(fault), fault.retry_after_s)
         if fault.kind is Kind.LOST:
-            await self._answer(operation, request)
+            with suppress(BatchError):
+                await self._answer(operation, request)
         return NoAnswer()
+
+    def refuse(self, request: Request, error: BatchError) -> Response:
+        """Answer a request that no endpoint has seen."""
+        if request.url.path.startswith(f"{PREFIX}/"):
+            return JSONResponse({"error": error.message}, error.status)
+        return self._error(request, error)
 
     async def no_operation(self, request: Request, error: Exception) -> Response:
         """Answer a request that is for no operation."""
@@ -129,6 +146,8 @@ class _Front:
         headers = {"request-id": request_id, "dataserviceversion": "3.0"}
         if retry_after_s is not None:
             headers["Retry-After"] = str(retry_after_s)
+        if error.status == HTTPStatus.REQUEST_TIMEOUT:
+            headers["Connection"] = "close"
         if error.status == HTTPStatus.NOT_MODIFIED:
             return Response(status_code=error.status, headers=headers)
         now = self._service.clock.now()
@@ -165,21 +184,11 @@ def _injected(fault: Rule) -> BatchError:
 def _response(reply: Reply) -> Response:
     headers = {"request-id": str(uuid4()), "dataserviceversion": "3.0", **reply.headers}
     if reply.file is not None:
-        last = -1 if reply.last is None else reply.last
-        content = _content(reply.file, reply.first, last - reply.first + 1)
-        return StreamingResponse(content, reply.status, headers=headers)
-    if reply.body is None:
+        return FileAnswer(reply, headers)
+    text = reply.text if reply.body is None else json.dumps(reply.body)
+    if text is None:
         return Response(status_code=reply.status, headers=headers)
-    return Response(json.dumps(reply.body), reply.status, headers=headers, media_type=CONTENT_TYPE)
-
-
-async def _content(path: Path, first: int, length: int) -> AsyncIterator[bytes]:
-    """Return `length` bytes of a file; a task may still write to it."""
-    with path.open("rb") as file:
-        file.seek(first)
-        while length > 0 and (block := file.read(min(_BLOCK, length))):
-            length -= len(block)
-            yield block
+    return Response(text, reply.status, headers=headers, media_type=CONTENT_TYPE)
 
 
 def _route(operation: Operation, front: _Front) -> Route:
@@ -189,8 +198,28 @@ def _route(operation: Operation, front: _Front) -> Route:
     return route
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """How the emulator is served.
+
+    Attributes:
+        port: on loopback; 0 picks a free one.
+        control: have the control endpoints.
+        tls_dir: listen with TLS; the certificate is there, or made there.
+        hosts: names by which clients may call it, beside those of loopback.
+        request_timeout_s: how long a client may take for the head of a request, and how long it
+            may pause in its body.
+    """
+
+    port: int = 0
+    control: bool = False
+    tls_dir: Path | None = None
+    hosts: tuple[str, ...] = ()
+    request_timeout_s: float = 30.0
+
+
 def make_app(
-    service: BatchService, url: str, on_ready: Callable[[], None], *, control: bool
+    service: BatchService, url: str, on_ready: Callable[[], None], options: ServerOptions
 ) -> Starlette:
     """Build the application.
 
@@ -198,54 +227,48 @@ def make_app(
         service: what it serves.
         url: the account's URL, as tasks see it.
         on_ready: called when the scheduler runs and requests may come.
-        control: have the control endpoints.
+        options: how it is served.
     """
     delays, faults = Delays(service.clock), Faults()
     front = _Front(service, faults)
-    controls = ControlEndpoints(service, delays, faults).routes() if control else []
+    controls = ControlEndpoints(service, delays, faults).routes() if options.control else []
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         """Run the engine while requests come."""
         scheduler = Scheduler(service, url, delays, faults)
         scheduler.resume()
         on_ready()
-        yield
+        yield {"request_timeout_s": options.request_timeout_s}
         await scheduler.close()
         if service.journal is not None:
-            service.journal.close()
+            await service.journal.close()
 
     return Starlette(
         routes=[*controls, *(_route(operation, front) for operation in OPERATIONS)],
+        middleware=[Middleware(Doorkeeper, hosts=Hosts(options.hosts), refuse=front.refuse)],
         exception_handlers={HTTPException: front.no_operation, Exception: front.broken},
         lifespan=lifespan,
     )
 
 
-def serve(
-    service: BatchService, port: int, *, control: bool = False, tls_dir: Path | None = None
-) -> None:
+def serve(service: BatchService, options: ServerOptions) -> None:
     """Serve until SIGINT or SIGTERM; print `ready <url>` when requests may come.
-
-    Args:
-        service: what to serve.
-        port: loopback port; 0 picks a free one.
-        control: have the control endpoints.
-        tls_dir: listen with TLS; the certificate is there, or made there.
 
     Raises:
         OSError: the port is taken.
     """
-    listener = socket.create_server((HOST, port), backlog=2048)
+    listener = socket.create_server((HOST, options.port), backlog=2048)
     # Its connections inherit this; without it each answer with a body waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    tls = None if tls_dir is None else certificate_in(tls_dir)
+    tls = None if options.tls_dir is None else certificate_in(options.tls_dir, options.hosts)
     url = f"{'http' if tls is None else 'https'}://{HOST}:{listener.getsockname()[1]}"
     ready = f"ready {url}" if tls is None else f"ready {url}\nca {tls.authority}"
-    app = make_app(service, url, lambda: print(ready, flush=True), control=control)  # noqa: T201
+    app = make_app(service, url, lambda: print(ready, flush=True), options)  # noqa: T201
     config = uvicorn.Config(
         app,
         http=Connection,
+        ws="none",
         proxy_headers=False,
         lifespan="on",
         log_config=None,

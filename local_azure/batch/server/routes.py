@@ -4,7 +4,7 @@ Every operation of the service is here, by the name that azure-batch gives it; t
 handler answer 501.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from local_azure.batch.calls.call import Call, Reply
@@ -21,7 +21,7 @@ from local_azure.batch.operations import (
     tasks,
 )
 
-Handler = Callable[[Call], Reply]
+Handler = Callable[[Call], Reply | Awaitable[Reply]]
 
 
 class Operation(NamedTuple):

@@ -1,13 +1,14 @@
 """A certificate for loopback and the authority that signed it; the only user of cryptography.
 
 The authority's key is never stored: it can sign nothing else, and its own certificate says
-that it is for loopback alone.
+that it is for the names of the emulator alone.
 """
 
 import os
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ _LIFE = timedelta(days=397)
 _RENEWAL = timedelta(days=30)
 _SKEW = timedelta(minutes=5)
 _HOST = "localhost"
-_ADDRESS = "127.0.0.1"
+_OWN = (_HOST, "127.0.0.1")
 
 
 class Certificate(NamedTuple):
@@ -39,27 +40,42 @@ class Certificate(NamedTuple):
     key: Path
 
 
-def certificate_in(folder: Path) -> Certificate:
-    """Return the certificate in a folder; make it if there is none, or if it expires soon."""
+def certificate_in(folder: Path, hosts: Sequence[str] = ()) -> Certificate:
+    """Return the certificate in a folder; make it if there is none that is good for a while.
+
+    Args:
+        folder: where it is, or is made.
+        hosts: the names and addresses that it is for, beside those of loopback.
+    """
+    names = [_general_name(host) for host in (*_OWN, *hosts)]
     files = Certificate(*(folder / name for name in ("ca.pem", "bundle.pem", "tls.pem", "tls.key")))
-    if not _is_good(files):
-        folder.mkdir(parents=True, exist_ok=True)
-        _make(files)
+    if not _is_good(files, names):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make(files, names)
     files.bundle.write_bytes(files.authority.read_bytes() + _machines_bundle())
     return files
 
 
-def _is_good(files: Certificate) -> bool:
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host.strip("[]")))
+    except ValueError:
+        return x509.DNSName(host.lower())
+
+
+def _is_good(files: Certificate, names: Sequence[x509.GeneralName]) -> bool:
     if not all(path.is_file() for path in (files.authority, files.chain, files.key)):
         return False
     certificate = x509.load_pem_x509_certificate(files.chain.read_bytes())
-    return certificate.not_valid_after_utc - datetime.now(UTC) > _RENEWAL
+    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    is_new = certificate.not_valid_after_utc - datetime.now(UTC) > _RENEWAL
+    return is_new and set(found) == set(names)
 
 
-def _make(files: Certificate) -> None:
+def _make(files: Certificate, names: Sequence[x509.GeneralName]) -> None:
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority = _authority(authority_key)
-    certificate = _listener(authority, authority_key, key)
+    authority = _authority(authority_key, names)
+    certificate = _listener(authority, authority_key, key, names)
     files.authority.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
     files.chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     _write_secret(files.key, key)
@@ -85,13 +101,17 @@ def _machines_bundle() -> bytes:
     return next((place.read_bytes() for place in places if place.is_file()), b"")
 
 
-def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def _subtree(name: x509.GeneralName) -> x509.GeneralName:
+    """Return what permits a name, and nothing but it, to an authority."""
+    is_address = isinstance(name, x509.IPAddress)
+    return x509.IPAddress(ip_network(name.value)) if is_address else name
+
+
+def _authority(
+    key: ec.EllipticCurvePrivateKey, names: Sequence[x509.GeneralName]
+) -> x509.Certificate:
     constraints = x509.NameConstraints(
-        permitted_subtrees=[
-            x509.DNSName(_HOST),
-            x509.IPAddress(IPv4Network(f"{_ADDRESS}/32")),
-        ],
-        excluded_subtrees=None,
+        permitted_subtrees=[_subtree(name) for name in names], excluded_subtrees=None
     )
     name = _name("Azure on the laptop: development authority")
     return (
@@ -107,8 +127,8 @@ def _listener(
     authority: x509.Certificate,
     authority_key: ec.EllipticCurvePrivateKey,
     key: ec.EllipticCurvePrivateKey,
+    names: Sequence[x509.GeneralName],
 ) -> x509.Certificate:
-    names = [x509.DNSName(_HOST), x509.IPAddress(IPv4Address(_ADDRESS))]
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
     return (

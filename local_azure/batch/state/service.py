@@ -27,7 +27,7 @@ class BatchService:
     journal: Journal | None = None
     history: History = field(default_factory=History)
 
-    def commit(self) -> None:
+    async def commit(self) -> None:
         """Make the changes so far survive a crash, if there is a journal."""
         if self.journal is not None:
-            self.journal.flush()
+            await self.journal.flush()

@@ -41,6 +41,70 @@ def test_a_pattern_with_wildcards(batch: BatchClient, job: str, container: Conta
     assert sorted(blobs(container)) == ["all/a.txt", "all/d/b.txt", "all/d/e/c.txt"]
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "mkfifo fifo",
+        "mkdir d; ln -s . d/one; ln -s . d/two",
+        "ln -s round round; ln -s gone broken",
+        "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"socket\")'",
+    ],
+    ids=["fifo", "links to their folder", "links to nothing", "socket"],
+)
+def test_what_a_pattern_cannot_upload(
+    batch: BatchClient, job: str, container: ContainerClient, script: str
+) -> None:
+    """FIFOs, sockets and links in a circle match nothing, and keep nobody busy."""
+    task = kit.run(
+        batch,
+        job,
+        kit.sh(f"{script}; printf x >a.txt"),
+        output_files=files_out(signed(container, "cw"), "**/*"),
+    )
+
+    assert kit.failure_code(task) is None
+    assert blobs(container) == {"a.txt": b"x"}
+
+
+@pytest.mark.parametrize("script", ["mkfifo special", "ln -s special special"])
+def test_a_name_that_cannot_be_uploaded(
+    batch: BatchClient, job: str, container: ContainerClient, script: str
+) -> None:
+    """Named without wildcards, a FIFO and a link to itself are a file that is not there."""
+    outputs = files_out(signed(container, "cw"), "special")
+
+    task = kit.run(batch, job, kit.sh(script), output_files=outputs)
+
+    assert kit.failure_code(task) == "FileUploadMiscError"
+
+
+def test_an_output_whose_name_is_no_text(
+    batch: BatchClient, job: str, container: ContainerClient
+) -> None:
+    """No blob can have such a name: the task fails and says so."""
+    script = 'python3 -c \'open(b"bad\\xff", "w")\''
+    outputs = files_out(signed(container, "cw"), "*")
+
+    task = kit.run(batch, job, kit.sh(script), output_files=outputs)
+
+    assert kit.failure_code(task) == "FileUploadMiscError"
+
+
+@pytest.mark.parametrize(
+    "pattern", ["$AZ_BATCH_TASK_WORKING_DIR/d/**/*.txt", "./d/./**/**/?.txt", "**/e/../[b-c].txt"]
+)
+def test_patterns_of_other_forms(
+    batch: BatchClient, job: str, container: ContainerClient, pattern: str
+) -> None:
+    """Absolute ones, and those with dots, mean the files that they would mean to a shell."""
+    script = kit.sh("mkdir -p d/e d/.h; printf x | tee a.txt d/b.txt d/e/long.txt d/.h/c.txt")
+
+    kit.run(batch, job, script, output_files=files_out(signed(container, "cw"), pattern))
+
+    wanted = {"d/b.txt", "d/e/long.txt"} if "$" in pattern else {"d/b.txt"}
+    assert set(blobs(container)) == wanted
+
+
 def test_streams_as_output_files(batch: BatchClient, job: str, container: ContainerClient) -> None:
     """Stdout and stderr lie beside the working directory."""
     outputs = files_out(signed(container, "cw"), "../std*.txt", "logs/$AZ_BATCH_TASK_ID")

@@ -1,16 +1,21 @@
 """Resource files: from a real Azurite onto the Batch emulator's nodes."""
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from azure.batch import BatchClient, models
 from azure.storage.blob import ContainerClient
 
+from local_azure.batch.machine.transfer import Halt, TransferError, download
 from tests.support.emulator import builders as kit
 from tests.support.emulator.blobs import blob, file_in, files_out, signed
-from tests.support.emulator.emulators import Emulator
+from tests.support.emulator.emulators import Emulator, client_of
 from tests.support.http_server import QuietHandler, serving
 from tests.support.processes import wait_until
+from tests.support.proxy import asked_proxy
 
 
 class _Breaking(QuietHandler):
@@ -31,6 +36,20 @@ class _Luring(QuietHandler):
         listing = f"<EnumerationResults><Blobs><Blob><Name>{self.NAME}</Name></Blob></Blobs>"
         is_listing = "comp=list" in self.path
         self.answer((f"{listing}</EnumerationResults>" if is_listing else "lured").encode())
+
+
+def _putting_a_fifo(nodes_dir: Path, place: str) -> type[QuietHandler]:
+    """Return a handler whose first answer makes a FIFO in the working directory of the task."""
+
+    class Putting(QuietHandler):
+        def do_GET(self) -> None:  # noqa: N802 - the name that http.server asks for
+            """Answer with a file."""
+            for folder in nodes_dir.glob("*/*/workitems/*/*/*/wd"):
+                with suppress(FileExistsError):
+                    os.mkfifo(folder / place)
+            self.answer(b"x")
+
+    return Putting
 
 
 @pytest.fixture
@@ -151,6 +170,23 @@ def test_a_blob_name_cannot_lead_out_of_the_working_directory(
     assert list(emulator.nodes_dir.rglob("lured.txt")) == []
 
 
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [("second.txt", "ResourceFileWriteFailed"), ("../stdout.txt", "CommandLaunchFailed")],
+)
+def test_a_fifo_in_the_place_of_a_file(
+    batch: BatchClient, job: str, emulator: Emulator, place: str, code: str
+) -> None:
+    """What another process has put there fails the task, and holds up nobody."""
+    with serving(_putting_a_fifo(emulator.nodes_dir, place)) as url:
+        files = [file_in(url, name) for name in ("first.txt", "second.txt")]
+        task = kit.run(batch, job, "true", resource_files=files)
+
+    assert kit.failure_code(task) == code
+    with client_of(emulator, retry_total=0, read_timeout=5) as client:
+        assert next(iter(client.list_supported_images()))
+
+
 def test_downloads_that_hang_hold_up_nobody(
     batch: BatchClient, container: ContainerClient, silent_server: str
 ) -> None:
@@ -178,3 +214,24 @@ def test_a_start_task_has_resource_files(batch: BatchClient, container: Containe
     job = kit.a_job(batch, kit.a_pool(batch, start_task=start_task))
 
     assert kit.said(batch, job, 'cat "$AZ_BATCH_NODE_SHARED_DIR/in.txt"') == "shared"
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"])
+def test_proxy_is_asked_for_real_services_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """A blob of the cloud comes through the environment's proxy, one of this machine without."""
+    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.upper(), raising=False)
+    with asked_proxy() as proxy, serving(_Breaking) as here:
+        monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url)
+
+        for url in ("https://account.blob.core.windows.net/c/a.txt", f"{here}/half"):
+            with pytest.raises(TransferError):
+                download(url, tmp_path / "a.txt", 0o600, Halt())
+
+    # Clients of other tests may still be at work in this process, and ask the proxy, too.
+    assert "CONNECT account.blob.core.windows.net:443" in proxy.asked
+    assert not [line for line in proxy.asked if "half" in line]

@@ -122,7 +122,7 @@ def test_failures_before_the_end_of_the_pool(services: Services, tmp_path: Path)
 def test_bad_input_in_a_bundle(tmp_path: Path) -> None:
     """The other inputs have results; the bad one is reported with its own exit code and reason."""
     (tmp_path / "good.txt").write_text("good")
-    (tmp_path / "bad|name.txt").write_bytes(b"text " * 2000 + b"\0")
+    (tmp_path / "bad|name.txt").write_bytes(b"text " * 300_000 + b"\0")
     job = QUICK.model_copy(update={"files_per_batch_task": 2})
 
     with pytest.raises(BatchTasksFailed, match=r"input 'bad\|name\.txt'.*exit code 3.*NUL byte"):

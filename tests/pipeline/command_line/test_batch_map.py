@@ -1,5 +1,6 @@
 """The command `batch-map` as a user types it: table, JSON, plan, one readable error, resume."""
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -67,6 +68,26 @@ def test_failure_is_resumed(environment: dict[str, str], tmp_path: Path) -> None
         "a.txt": "a_OUTPUT.txt",
         "bad.txt": "bad_OUTPUT.txt",
     }
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_suffix_that_is_false_is_reported(environment: dict[str, str], tmp_path: Path) -> None:
+    """An output is called as its input is; a warning names those that are not compressed, then."""
+    (tmp_path / "copy.py").write_text(
+        "import gzip, pathlib, sys\n"
+        "content = pathlib.Path(sys.argv[1]).read_bytes()\n"
+        "content = gzip.decompress(content) if 'plain' in sys.argv[1] else content\n"
+        "pathlib.Path(sys.argv[2]).write_bytes(content)\n"
+    )
+    for name in ("plain.gz", "packed.gz"):
+        (tmp_path / name).write_bytes(gzip.compress(b"text"))
+
+    done = run(tmp_path, *COMMAND, "copy.py", "plain.gz", "packed.gz", environment=environment)
+
+    assert done.returncode == 0, done.stderr
+    assert (
+        "1 output(s) end with .gz and are not compressed, such as that of 'plain.gz'" in done.stderr
+    )
 
 
 @pytest.mark.usefixtures("nothing_left")

@@ -71,6 +71,24 @@ def test_failure_is_one_readable_error(
     assert "Traceback" not in done.stderr
 
 
+def test_failed_local_run_promises_no_resume(prefect_server: PrefectServer, tmp_path: Path) -> None:
+    """Its services end with it: it says so, and how to have services that stay."""
+    (tmp_path / "program.py").write_text("import sys; sys.exit('no luck')")
+
+    done = run(
+        tmp_path,
+        *(SCRIPT, "--local", SAMPLE, "--program", "program.py"),
+        environment=prefect_server.environment,
+    )
+
+    assert done.returncode == 1
+    assert "exit code 1" in done.stderr
+    assert "is kept: its Azure ends with the command" in done.stderr
+    assert "make local-azure" in done.stderr
+    assert "resume=" not in done.stderr
+    assert "kept until" not in done.stderr
+
+
 @pytest.mark.parametrize("command", [(SCRIPT,), ("-m", "flows.top_words")])
 def test_no_credentials(
     prefect_server: PrefectServer, tmp_path: Path, command: tuple[str, ...]
@@ -91,6 +109,7 @@ def test_no_credentials(
         (["--help"], 0, "--num-words"),
         ([SAMPLE, "--num-words", "0"], 2, "Must be >= 1"),
         ([SAMPLE, "--no-such-option"], 2, "--no-such-option"),
+        ([SAMPLE, "--encoding", "klingon"], 2, "'klingon' is not one that Python reads"),
         (["nothing*.txt"], 1, "matches no file"),
         ([], 1, "no input given"),
         ([SAMPLE, "--local", "--batch-credentials", "x"], 1, "brings its own accounts"),

@@ -16,6 +16,8 @@ from tests.support.clone import free_port, make_clone
 from tests.support.pipeline.prefect_server import wait_for
 from tests.support.processes import Marked, wait_until
 
+# Nobody is there: make must keep what is on this machine from it.
+PROXIES = dict.fromkeys(("http_proxy", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
 SERVICES = ("local-azure", "server", "worker")
 DEPLOYMENT = "top-words/local"
 
@@ -34,7 +36,8 @@ class Tour:
         self._environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("AZURE_", "PREFECT_", "MAKE", "MFLAGS"))
+            if not name.lower().endswith("_proxy")
+            and not name.startswith(("AZURE_", "PREFECT_", "MAKE", "MFLAGS"))
         } | {"PREFECT_SERVER_API_PORT": str(port)}
         self.services: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -44,7 +47,7 @@ class Tour:
             self.services[target] = subprocess.Popen(
                 ["make", target],
                 cwd=self.folder,
-                env=self._environment,
+                env=self._environment | PROXIES,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -63,10 +66,13 @@ class Tour:
 
     def try_to_run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, however that is."""
+        proxies = PROXIES if command[0] == "make" else {}
         return subprocess.run(
             command,
             cwd=self.folder,
-            env=self._environment | {"PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api"},
+            env=self._environment
+            | proxies
+            | {"PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

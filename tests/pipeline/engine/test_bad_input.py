@@ -7,6 +7,7 @@ import base64
 import os
 import socket
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,11 @@ def program(tmp_path: Path, source: str) -> CountSettings:
         ("nothing*.txt", "matches no file"),
         ("empty", "holds no text file"),
         ("binary.bin", "binary"),
+        ("late.bin", "binary"),
+        ("report.docx", "a Word document"),
+        ("paper.txt", "a PDF"),
+        ("wide.txt", "UTF-16"),
+        ("text.zst", "a zstd file"),
         ("dangling", "unreadable"),
         ("pipe", "not a regular file"),
     ],
@@ -63,6 +69,12 @@ def test_bad_input(tmp_path: Path, pattern: str, message: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "picture").write_bytes(b"\0\1")
     (tmp_path / "binary.bin").write_bytes(b"text\0")
+    (tmp_path / "late.bin").write_bytes(b"text " * 4000 + b"\0")
+    (tmp_path / "paper.txt").write_bytes(b"%PDF-1.4\n1 0 obj\n")
+    (tmp_path / "wide.txt").write_bytes("\u4e2d\u6587".encode("utf-16"))
+    (tmp_path / "text.zst").write_bytes(b"(\xb5/\xfd\x04\x19abc")
+    with zipfile.ZipFile(tmp_path / "report.docx", "w") as document:
+        document.writestr("word/document.xml", "<words/>")
     (tmp_path / "dangling").symlink_to("nowhere")
     os.mkfifo(tmp_path / "pipe")
 

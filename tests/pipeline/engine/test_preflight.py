@@ -29,6 +29,9 @@ TEXTS = {
     "books/2020/a.txt": b"three three two",
     "books/b.txt": b"four four two",
     "books/cover.png": b"\x89PNG\0",
+    "papers/paper.txt": b"%PDF-1.4\n1 0 obj\n",
+    "wide/wide.txt": "\u4e2d\u6587".encode("utf-16"),
+    "late/late.txt": b"text " * 4000 + b"\0",
     "other/c.txt": b"five",
 }
 
@@ -84,6 +87,9 @@ def contents_and_removal(services: Services, ending: str) -> list[str]:
         ("-absent/books", (), "no container"),
         ("/books/cover", (), r"left out, 1: .*books/cover\.png' is binary"),
         ("/books/cover.png", (), r"books/cover\.png' is binary"),
+        ("/papers/", (), r"papers/paper\.txt' is binary \(a PDF\)"),
+        ("/wide/", (), r"wide/wide\.txt' is UTF-16 text"),
+        ("/late/", (), r"late/late\.txt' is binary"),
         ("/books/", ("*",), r"left by selection\.include and selection\.exclude"),
     ],
 )

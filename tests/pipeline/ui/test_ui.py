@@ -29,7 +29,7 @@ def completed(deployed: PrefectServer, tmp_path_factory: pytest.TempPathFactory)
 
 def fail(server: PrefectServer, folder: Path, **clean_up: str) -> Any:
     """Return a run of the deployment of which one input is not text, once it has failed."""
-    (folder / "broken.txt").write_bytes(b"text " * 2000 + b"\0")
+    (folder / "broken.txt").write_bytes(b"text " * 300_000 + b"\0")
     run = start_run(
         server,
         "top-words/local",

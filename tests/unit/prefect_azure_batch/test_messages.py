@@ -65,3 +65,11 @@ def test_advice() -> None:
     """A known code has advice that ends a sentence; any other, and none, has not."""
     assert advice("PoolNotFound") == f"; {ADVICE['PoolNotFound']}"
     assert (advice("Unheard"), advice(None)) == ("", "")
+
+
+def test_nothing_in_a_log_is_obeyed() -> None:
+    """What would move a terminal's cursor, or turn a text around, is shown instead."""
+    content = "a\x1b[2Jb\u202ec\x07\n".encode()
+
+    assert last_lines(content) == r"a\x1b[2Jb\u202ec\x07"
+    assert indented("\x1b]0;title\x07") == ":\n    \\x1b]0;title\\x07"

@@ -6,7 +6,7 @@ import pytest
 from cyclopts import App
 
 from flows.word_count.options import CountOptions, command, result_table
-from flows.word_count.result import Result
+from flows.word_count.result import Result, WordCounts
 from flows.word_count.settings import CountSettings
 from flows.word_count.workload import WordCount
 from prefect_azure_batch.command_line.app import checked
@@ -61,6 +61,7 @@ def test_files_per_batch_task(option: str, files: object) -> None:
 def test_options_of_every_command() -> None:
     """They stand beside those of counting."""
     given = ["--retries", "3", "--job-limit-s", "60", "--keep-all-logs", "--total", "--delay", "2"]
+    given += ["--encoding", "Windows-1252", "--on-undecodable", "refuse"]
 
     assert parsed(*given) == CountSettings(
         max_task_retry_count=3,
@@ -68,12 +69,19 @@ def test_options_of_every_command() -> None:
         keep_all_logs=True,
         total=True,
         delay_s=2,
+        encoding="cp1252",
+        on_undecodable="refuse",
     )
+    assert options(*given).workload() == WordCount(settings=CountSettings(encoding="cp1252"))
 
 
 @pytest.mark.parametrize(
     ("option", "value", "reason"),
-    [("--split", "much", "not a size"), ("--files-per-batch-task", "0", "neither auto nor")],
+    [
+        ("--split", "much", "not a size"),
+        ("--files-per-batch-task", "0", "neither auto nor"),
+        ("--encoding", "klingon", "not one that Python reads"),
+    ],
 )
 def test_values_that_mean_nothing(option: str, value: str, reason: str) -> None:
     """A value that cannot be read is repeated as it was given."""
@@ -126,6 +134,29 @@ def test_table_of_words() -> None:
     )
 
     assert printed(result, 1) == ["(all inputs) the 2 ", r"\[b].txt the 2 in/\[b].txt"]
+
+
+def test_table_with_undecodable_bytes() -> None:
+    """Their number stands in each row, if any input has some; the total has all of them."""
+    words: dict[str, WordCounts] = {"b.txt": [("a", 2)], "c.txt": [], "d.txt": [("x", 1)]}
+    result = Result(words, [("a", 2)], undecodable={"b.txt": 3, "c.txt": 4}, sources={"d.txt": "in/d.txt"})
+
+    assert printed(result, 3) == [
+        "(all inputs) a 2 7 ",
+        "b.txt a 2 3 ",
+        "c.txt (no words) 0 4 ",
+        "d.txt x 1 0 in/d.txt",
+    ]
+
+
+def test_nothing_in_a_table_is_obeyed() -> None:
+    """Names and words are shown with escapes for what a terminal would obey."""
+    name = "a\x1b[2J\n.txt"
+    result = Result({name: [("x\u202e\x9b", 1)]}, sources={name: f"[b]/{name}"})
+
+    assert printed(result, 1) == [
+        r"a\x1b[2J\n.txt x\u202e\x9b 1 \[b]/a\x1b[2J\n.txt",
+    ]
 
 
 def test_table_of_outputs() -> None:

@@ -63,3 +63,15 @@ def test_total_of_an_earlier_run_is_not_read(tmp_path: Path) -> None:
     write_output(tmp_path / "all-inputs.txt", "old\t2\n")
 
     assert read_result(tmp_path, [], has_total=False).total is None
+
+
+def test_undecodable_bytes_of_each_input(tmp_path: Path) -> None:
+    """They stand behind the words; what has none is not named."""
+    for name, more in (("a", "Undecodable bytes: 12\n"), ("b", "")):
+        path = write_output(tmp_path / f"{name}_OUTPUT.txt", "x\t1\n")
+        path.write_text(path.read_text() + more)
+
+    result = read_result(tmp_path, [InputFile("a.txt", 1), InputFile("b.txt", 1)], has_total=False)
+
+    assert result.undecodable == {"a.txt": 12}
+    assert result.words == {"a.txt": [("x", 1)], "b.txt": [("x", 1)]}

@@ -247,3 +247,27 @@ def test_slots(run: Run, number: int, nodes: int, slots: int, given: str | None)
     arguments = plan_batch_tasks(run, files(number), 1, CountSettings(), pool)[0].arguments
 
     assert given == (arguments[-1] if arguments[-2] == "--slots" else None)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "num_parts"), [("cp1252", 2), ("shift_jis", 2), ("utf-16", 1), ("gb18030", 1)]
+)
+def test_only_what_can_be_cut_is_split(run: Run, encoding: str, num_parts: int) -> None:
+    """A text is in one batch task where a cut could fall within a character."""
+    settings = CountSettings(split_bytes=MEBIBYTE, encoding=encoding)
+
+    planned = plan_batch_tasks(run, files(1, 2 * MEBIBYTE), 1, settings)
+
+    assert len(planned) == num_parts
+    for each in planned:
+        assert each.arguments[each.arguments.index("--encoding") + 1] == encoding
+
+
+def test_how_undecodable_bytes_are_taken_is_said_only_if_asked_for(run: Run) -> None:
+    """UTF-8 with a warning is the program's own default; a name of it makes no other plan."""
+    plain = plan_batch_tasks(run, [A_FILE], 1, CountSettings())
+    strict = CountSettings(on_undecodable="refuse")
+
+    assert plan_batch_tasks(run, [A_FILE], 1, CountSettings(encoding="UTF8")) == plain
+    (planned,) = plan_batch_tasks(run, [A_FILE], 1, strict)
+    assert planned.arguments == (*plain[0].arguments, "--on-undecodable", "refuse")

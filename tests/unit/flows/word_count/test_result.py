@@ -51,3 +51,29 @@ def test_number_of_inputs() -> None:
     assert Result(WORDS).num_inputs == 2
     assert Result({}, outputs={"a": row}).num_inputs == 1
     assert Result({}).num_inputs == 0
+
+
+def test_undecodable_bytes() -> None:
+    """They are in every table and file, by input; the warning names the worst."""
+    words: dict[str, WordCounts] = {"a": [("x", 1)], "b": [], "c": [("y", 2)]}
+    result = Result(words, [("y", 2)], undecodable={"a": 2, "b": 30}, sources={"b": "in/b"})
+
+    assert result.page_columns() == ("Input", "Word", "Count", "", "Undecodable bytes", "Source")
+    assert [row["undecodable_bytes"] for row in result.page_rows(3)] == [32, 2, 30, 0]
+    assert list(result.csv_rows()) == [
+        ("", "y", 2, 32, ""),
+        ("a", "x", 1, 2, ""),
+        ("b", "", 0, 30, "in/b"),
+        ("c", "y", 2, 0, ""),
+    ]
+    assert result.json_fields()["undecodable_bytes"] == {"a": 2, "b": 30}
+    assert result.warning("utf-8").startswith("32 bytes of 2 input(s) are not utf-8")
+    assert "'b' (30), 'a' (2); name the encoding" in result.warning("utf-8")
+    assert Result(words).warning("utf-8") == ""
+
+
+def test_warning_of_many_inputs_is_short() -> None:
+    """Three are named, and how many more there are."""
+    bad = {f"{number}": 1 for number in range(1000)}
+
+    assert "'2' (1) and 997 more; " in Result({}, undecodable=bad).warning("utf-8")

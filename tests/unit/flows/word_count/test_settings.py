@@ -40,6 +40,9 @@ def test_settings_of_every_job_are_as_by_default() -> None:
         ({"files_per_batch_task": "many"}, "files_per_batch_task"),
         ({"split_bytes": 1024**2 - 1}, "split_bytes"),
         ({"delay_s": -1}, "delay_s"),
+        ({"encoding": "klingon"}, "encoding"),
+        ({"encoding": "rot13"}, "encoding"),
+        ({"on_undecodable": "ignore"}, "on_undecodable"),
         ({"program": ""}, "program"),
         ({"poll_interval_s": 0}, "poll_interval_s"),
     ],
@@ -52,7 +55,10 @@ def test_values_out_of_bounds(settings: dict[str, Any], field: str) -> None:
 
 @pytest.mark.parametrize(
     "counting",
-    [{"files_per_batch_task": "auto"}, {"split_bytes": 2**21}, {"total": True}, {"delay_s": 1}],
+    [
+        *({"files_per_batch_task": "auto"}, {"split_bytes": 2**21}, {"total": True}),
+        *({"delay_s": 1}, {"encoding": "cp1252"}, {"on_undecodable": "refuse"}),
+    ],
 )
 def test_counting_is_not_for_another_program(counting: dict[str, Any]) -> None:
     """A setting that a program of the user's own would ignore is named."""

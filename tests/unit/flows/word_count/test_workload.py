@@ -143,7 +143,7 @@ def test_text_is_taken(head: bytes) -> None:
 
 @pytest.mark.parametrize(
     "head",
-    [b"PK\0\0", b"\x1f\x8b no gzip", gzip.compress(b"a\0b", mtime=0), "text".encode("utf-16")],
+    [b"P\0\0\0", gzip.compress(b"a\0b", mtime=0), "text".encode("utf-16-be")],
 )
 def test_binary_files_are_refused(head: bytes) -> None:
     """The reason says what to give instead."""
@@ -179,6 +179,15 @@ def test_compressed_inputs_that_cannot_be_split_are_named() -> None:
     }
     assert SPLIT.plan_rows([text, *packed]) == {
         "counted whole": "0.gz and 2 more, cannot be split: compressed"
+    }
+
+
+def test_texts_that_cannot_be_cut_are_named() -> None:
+    """The plan says that their encoding is the reason."""
+    wide = WordCount(settings=CountSettings(split_bytes=MEBIBYTE, encoding="utf-16"))
+
+    assert wide.plan_rows([InputFile("a.txt", 2 * MEBIBYTE)]) == {
+        "counted whole": "a.txt, cannot be split: text in utf-16"
     }
 
 

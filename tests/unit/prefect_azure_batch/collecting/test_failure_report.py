@@ -114,7 +114,7 @@ def test_files_beside_the_outputs(tmp_path: Path) -> None:
     columns = ("input", "batch_task", "exit_code", "source")
     assert [tuple(row[column] for column in columns) for row in rows] == [
         ("a.txt", "bundle0", "", "az://in/a.txt"),
-        ("=b.txt", "bundle0", "", "=b.txt"),
+        ("'=b.txt", "bundle0", "", "'=b.txt"),
         ("1.txt", "topNtask1", "3", "1.txt"),
     ]
 
@@ -151,7 +151,10 @@ def test_error_is_readable(tmp_path: Path) -> None:
 def test_error_of_lost_outputs(tmp_path: Path) -> None:
     """Outputs that are lost each time are distinguished from failing node programs."""
     lost = [
-        lost_output((f"{n}.txt",), f"topNtask{n}", f"'{n}_OUTPUT.txt' is not there") for n in (0, 1)
+        lost_output(
+            (f"{n}.txt",), Ending(f"topNtask{n}", succeeded=True), f"'{n}_OUTPUT.txt' is not there"
+        )
+        for n in (0, 1)
     ]
 
     assert isinstance(failure_error(lost, tmp_path), OutputMissing)

@@ -48,6 +48,7 @@ def test_json() -> None:
         "nodes": None,
         "left_out": [{"source": "in/b.png", "reason": "is binary"}],
         "total": [["the", 8], ["čas", 1]],
+        "undecodable_bytes": {},
         "inputs": {
             'a".txt': {"source": 'in/a".txt', "words": [["the", 8], ["čas", 1]]},
             "empty.txt": {"source": "in/empty.txt", "words": []},
@@ -60,7 +61,7 @@ def test_json_of_many_inputs_has_a_line_each() -> None:
     words: dict[str, WordCounts] = {f"{number}.txt": [("x", 1)] for number in range(10_000)}
     text = written(write_json, Summary("r", Result(words), {}, node_use(2, 1800, 0.5)))
 
-    assert text.count("\n") == 10_000 + 10
+    assert text.count("\n") == 10_000 + 11
     assert json.loads(text)["nodes"] == {"num_nodes": 2, "node_seconds": 3600, "cost": 0.5}
 
 
@@ -72,11 +73,11 @@ def test_page_names_what_was_left_out() -> None:
 def test_csv() -> None:
     """The CSV file has a row per input and word; those of the total have no input."""
     assert list(csv.reader(written(write_csv, SUMMARY).splitlines())) == [
-        ["run_id", "input", "word", "count", "source"],
-        ["run-1", "", "the", "8", ""],
-        ["run-1", "", "čas", "1", ""],
-        ["run-1", 'a".txt', "the", "8", 'in/a".txt'],
-        ["run-1", 'a".txt', "čas", "1", 'in/a".txt'],
+        ["run_id", "input", "word", "count", "undecodable_bytes", "source"],
+        ["run-1", "", "the", "8", "0", ""],
+        ["run-1", "", "čas", "1", "0", ""],
+        ["run-1", 'a".txt', "the", "8", "0", 'in/a".txt'],
+        ["run-1", 'a".txt', "čas", "1", "0", 'in/a".txt'],
     ]
 
 
@@ -151,3 +152,19 @@ def test_many_outputs_are_bounded() -> None:
 
     assert len(page_rows(outputs)) == 100
     assert bounds(outputs) == "; the first 100 of 500 inputs"
+
+
+def test_nothing_of_a_name_is_obeyed() -> None:
+    """Names of files are no formula, no escape and no markup: in files and on the page."""
+    name = "=x\x1b[2J\u202e.txt"
+    summary = Summary("run-1", Result({name: [("-1", 1)]}), {}, None)
+
+    assert list(csv.reader(written(write_csv, summary).splitlines()))[1][1:3] == [
+        r"'=x\x1b[2J\u202e.txt",
+        "'-1",
+    ]
+    text = written(write_json, summary)
+    assert json.loads(text)["inputs"] == {name: {"source": "", "words": [["-1", 1]]}}
+    (row,) = page_rows(summary.result)
+    for shown in (text, str(row["input"]), as_markdown(summary)):
+        assert not {"\x1b", "\u202e"} & set(shown)

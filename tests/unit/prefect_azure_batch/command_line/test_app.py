@@ -42,6 +42,7 @@ def run(folder: Path, flags: RunFlags, suffix: str | None = None, pattern: str =
         (RunFlags(nodes=NodeOptions(nodes=0)), "at least one node"),
         (RunFlags(local=True, batch_credentials="mine"), "--local brings its own accounts"),
         (RunFlags(local=True, storage_credentials="mine"), "--local brings its own accounts"),
+        (RunFlags(local=True, resume=f"tw-{'0' * 32}"), "--local has nothing to resume"),
     ],
 )
 def test_options_are_refused_before_anything_starts(

@@ -50,8 +50,8 @@ def test_one_rule_for_folder_and_glob(folder: Path, pattern: str) -> None:
 
     assert [Path(name).name for name in names] == ["a.txt"]
     assert {Path(source).name: reason.partition(":")[0] for source, reason in left_out.items()} == {
-        "p.png": "is binary (it holds NUL bytes)",
-        "u.txt": "is binary (it holds NUL bytes)",
+        "p.png": "is binary (a PNG image)",
+        "u.txt": "is UTF-16 text, by its byte order mark",
         "dangling": "is a link that leads to no file",
         "itself": "is a link that leads to no file",
         "fifo": "is not a regular file",

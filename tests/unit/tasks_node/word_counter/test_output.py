@@ -77,7 +77,7 @@ def test_the_output_may_be_named(tmp_path: Path) -> None:
         ("line\nend.txt", "line\nend_OUTPUT.txt"),
         ("Größe 河.txt", "Größe 河_OUTPUT.txt"),
         ("no-extension", "no-extension_OUTPUT"),
-        ("a.tar.gz", "a.tar_OUTPUT.gz"),
+        ("text.md", "text_OUTPUT.md"),
         (".hidden", ".hidden_OUTPUT"),
         ("dot.", "dot_OUTPUT."),
     ],
