@@ -2,8 +2,8 @@
 
 import argparse
 import os
-import shlex
 import re
+import shlex
 import signal
 import sys
 import tempfile
