@@ -107,6 +107,9 @@ class Share:
             Refusal: one of the steps cannot be done.
         """
         vocabulary = self.count_input(entry.file_path, self.settings)
+        with refused(ExitCode.OUTPUT, f"output {str(entry.targets.output)!r}"):
+            for file in entry.targets.files:
+                file.parent.mkdir(parents=True, exist_ok=True)
         write(vocabulary, self.settings.definition, self.num_words, entry.targets)
         if self.is_summed:
             self.total.take(*vocabulary.portable())
