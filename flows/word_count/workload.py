@@ -118,9 +118,11 @@ class WordCount(Workload[Result]):
         return bundles.uploads_of(run, inputs, level)
 
     def commands(self, planned: PlannedTask, folder: str) -> Sequence[str]:
-        """Return the program's command."""
+        """Return the program's command, and before it that for the folder of its one output."""
         path = f"{folder}/{program.FOLDER}/{program.SCRIPT}"
-        return [f"python3 {path} {shlex.join(planned.arguments)}"]
+        output_folder = planned.results[0].rpartition("/")[0] if len(planned.results) == 1 else ""
+        makes_folder = [f"mkdir -p -- {shlex.quote(output_folder)}"] if output_folder else []
+        return [*makes_folder, f"python3 {path} {shlex.join(planned.arguments)}"]
 
     def trusts(self, size: int, md5: bytes) -> bool:
         """Tell whether the program has sent an output whole.

@@ -126,6 +126,9 @@ class Share:
         warning = report_undecodable(
             vocabulary.undecodable, entry.file_path, how.encoding, is_strict=how.is_strict
         )
+        with refused(ExitCode.OUTPUT, f"output {str(entry.targets.output)!r}"):
+            for file in entry.targets.files:
+                file.parent.mkdir(parents=True, exist_ok=True)
         write(vocabulary, how.definition, self.num_words, entry.targets)
         if self.is_summed:
             self.total.take(*vocabulary.portable())

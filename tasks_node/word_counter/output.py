@@ -65,8 +65,6 @@ def write(vocabulary: Vocabulary, definition: Definition, num_words: int, target
     Raises:
         Refusal: a file cannot be written.
     """
-    with refused(ExitCode.OUTPUT, f"output {str(targets.output)!r}"):
-        targets.output.parent.mkdir(parents=True, exist_ok=True)
     if targets.counts:
         from word_counter.counts_file import write_counts
         from word_counter.vocabulary import MostFrequent

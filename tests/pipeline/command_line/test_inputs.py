@@ -1,4 +1,4 @@
-"""Inputs as a user gives them: names, results of earlier runs, what is left out, what is no path."""
+"""Inputs as a user gives them: names, earlier results, what is left out, what is no path."""
 
 import csv
 import json

@@ -1,6 +1,6 @@
 """Every step can be repeated: creating accepts its own, adding adds what is missing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,7 +36,7 @@ JOB = JobSettings(poll_interval_s=0.3)
 
 
 @pytest.fixture
-def inputs(tmp_path: Path) -> list[InputFile]:
+def inputs(tmp_path: Path) -> Sequence[InputFile]:
     """Two short texts."""
     for name in ("one.txt", "two.txt"):
         (tmp_path / name).write_text(f"{name} {name}")

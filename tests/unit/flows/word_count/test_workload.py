@@ -6,7 +6,6 @@ import json
 import shlex
 import subprocess
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 

@@ -104,7 +104,7 @@ def test_input_beside_the_root() -> None:
 @pytest.mark.parametrize("root", ["nowhere", "top.txt", "", "https://x/y", "AZ://x"])
 def test_root_that_is_none(root: str) -> None:
     """A root is a folder that is there."""
-    with pytest.raises(ConfigurationError, match="^root "):
+    with pytest.raises(ConfigurationError, match=r"^root "):
         Root(root)
 
 

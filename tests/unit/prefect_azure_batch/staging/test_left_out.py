@@ -220,7 +220,7 @@ def test_own_result_by_name_is_an_error(folder: Path, name: str) -> None:
     """A shell's glob names files: those in this run's own output folder are refused."""
     leave_results(folder / "results", "a_OUTPUT.txt")
 
-    with pytest.raises(BadInput, match="was written by a run .* give another output_dir"):
+    with pytest.raises(BadInput, match=r"was written by a run .* give another output_dir"):
         found("in/a.txt", f"results/{name}", output_dir="results")
 
 

@@ -160,7 +160,7 @@ def test_blob_and_file_of_one_name(folder: Path) -> None:
     """Files of this machine and blobs are named alike, and two of one name are refused."""
     blob = InputFile("a.txt", 4, blob=BlobPlace("texts", "deep/a.txt"))
 
-    with pytest.raises(BadInput, match="az://texts/deep/a.txt"):
+    with pytest.raises(BadInput, match=r"az://texts/deep/a\.txt"):
         find_inputs(
             WORD_COUNT,
             ["az://texts/deep/", str(folder / "a.txt")],

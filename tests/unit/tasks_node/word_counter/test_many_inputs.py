@@ -85,6 +85,33 @@ def test_outputs_are_uploaded_one_by_one_and_the_records_last(
     assert names[2:] == ["m_EXITS.jsonl"]
 
 
+@pytest.mark.parametrize("options", [(), ("--bundle", "b.tar")])
+def test_outputs_may_have_folders(
+    tmp_path: Path, service: WritableContainer, options: tuple[str, ...]
+) -> None:
+    """Outputs of one base name go to folders of their own, as blobs and in an archive."""
+    members = {f"{name}/data.txt": name.encode() for name in ("a", "b")}
+    bundle(tmp_path, members)
+    for name, content in members.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(content)
+    outputs = ["o/a/data_OUTPUT.txt", "o/b/data_OUTPUT.txt"]
+    entries = [{"filepath": a, "output": b} for a, b in zip(members, outputs, strict=True)]
+    write_manifest(tmp_path, *entries)
+    environment = {"TOP_WORDS_CONTAINER_URL": service.url()}
+
+    done = run_program(tmp_path, *ARGUMENTS, *options, environment=environment)
+
+    assert done.returncode == 0, done.stderr
+    *_, last = service.requests
+    if options:
+        with tarfile.open(fileobj=io.BytesIO(last.body)) as archive:
+            assert archive.getnames() == ["m_EXITS.jsonl", *outputs]
+    else:
+        found = sorted(item.target.partition("?")[0] for item in service.requests[:2])
+        assert found == [f"/account/output/{name}" for name in outputs]
+
+
 def test_a_bundle_gives_the_inputs_and_takes_the_results(
     tmp_path: Path, service: WritableContainer
 ) -> None:
