@@ -2,7 +2,15 @@
 
 import pytest
 
-from prefect_azure_batch.messages import ADVICE, advice, few, indented, last_lines, without_sas
+from prefect_azure_batch.messages import (
+    ADVICE,
+    advice,
+    few,
+    indented,
+    last_lines,
+    said,
+    without_sas,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +73,20 @@ def test_advice() -> None:
     """A known code has advice that ends a sentence; any other, and none, has not."""
     assert advice("PoolNotFound") == f"; {ADVICE['PoolNotFound']}"
     assert (advice("Unheard"), advice(None)) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "details", "text"),
+    [
+        ("DiskFull", "no room", ["at=/mnt"], "DiskFull: no room; at=/mnt"),
+        ("DiskFull", None, [], "DiskFull"),
+        (None, "no room", [], "no room"),
+        (None, None, [], "no reason given"),
+        (None, "see https://a/b?sig=abc", [], "see https://a/b?sig=***"),
+    ],
+)
+def test_what_a_service_says(
+    code: str | None, message: str | None, details: list[str], text: str
+) -> None:
+    """What it leaves out is left out, and no signature is shown."""
+    assert said(code, message, details) == text
