@@ -7,6 +7,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS := 3
 LOCKED := install --quiet --require-hashes
 
+# A target never waits for an answer of a person.
+PREFECT := $(BIN)/prefect --no-prompt
+
 # What the tour listens on; Prefect's own names for it.
 PREFECT_SERVER_API_PORT ?= 4200
 PREFECT_API_URL ?= http://127.0.0.1:$(PREFECT_SERVER_API_PORT)/api
@@ -109,27 +112,27 @@ server: export PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE ?= prefect.server.concur
 
 server: $(VENV)/.run ## tour, 2: Prefect's server and its pages, until Ctrl-C
 	@echo 'next, in another terminal: make worker'
-	$(BIN)/prefect server start
+	$(PREFECT) server start
 
 worker: $(VENV)/.run ## tour, 3: a worker for the deployments, until Ctrl-C
 	@$(SERVER_ANSWERS)
 	@echo 'next, in another terminal: make deploy'
-	$(BIN)/prefect worker start --pool top-words --type process
+	$(PREFECT) worker start --pool top-words --type process
 
 deploy: $(VENV)/.run ## tour, 4: blocks, work pool and deployments for this machine
 	@test -s local-azure.env || { echo 'error: no local-azure.env, which make local-azure writes: run it in another terminal'; exit 1; }
 	@$(SERVER_ANSWERS)
 	$(BIN)/python -m blocks save local --env-file local-azure.env
-	@$(SHOW_WORK_POOL) || $(BIN)/prefect work-pool create top-words --type process || $(SHOW_WORK_POOL)
-	$(BIN)/prefect --no-prompt deploy -n local
+	@$(SHOW_WORK_POOL) || $(PREFECT) work-pool create top-words --type process || $(SHOW_WORK_POOL)
+	$(PREFECT) deploy -n local
 	@echo 'the pages, with the next scheduled runs of janitor/local: $(PREFECT_API_URL:/api=)/runs'
 	@echo 'next: PREFECT_API_URL=$(PREFECT_API_URL) $(BIN)/prefect deployment run top-words/local --watch'
 
 # Twice, because a worker that starts meanwhile makes it too.
-SHOW_WORK_POOL = $(BIN)/prefect work-pool inspect top-words >/dev/null
+SHOW_WORK_POOL = $(PREFECT) work-pool inspect top-words >/dev/null
 # It may have been started just now, and takes up to half a minute.
 SERVER_WAIT_S := 60
-SERVER_ANSWERS = $(BIN)/prefect server status --wait --timeout $(SERVER_WAIT_S) >/dev/null || { echo "error: no Prefect server at $$PREFECT_API_URL: run make server in another terminal"; exit 1; }
+SERVER_ANSWERS = $(PREFECT) server status --wait --timeout $(SERVER_WAIT_S) >/dev/null || { echo "error: no Prefect server at $$PREFECT_API_URL: run make server in another terminal"; exit 1; }
 
 accelerator: $(VENV)/.accelerator ## the node program's optional C kernel, for x86-64 and aarch64
 	$(BIN)/python tasks_node/accelerator/build.py

@@ -22,7 +22,7 @@ def placeholders_of(output_dir: str) -> frozenset[str]:
     """Return which placeholders the name of a folder has.
 
     Raises:
-        ConfigurationError: it is empty, is no path, or has braces that are none of the
+        ConfigurationError: it is empty or not a path, or has braces that are none of the
             placeholders.
     """
     if not output_dir.strip() or "\0" in output_dir:

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
+from pydantic import ValidationError
 
 from prefect_azure_batch.command_line.app import FAILED
+from prefect_azure_batch.credentials.env_file import check_dot_env, read_env_file
 from prefect_azure_batch.credentials.proxies import bypass_on_this_machine
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.paths import local_path
@@ -22,7 +24,12 @@ app = App(name="blocks", help=__doc__)
 
 
 def block_types() -> "tuple[BlockType, ...]":
-    """Return the two blocks; imports Prefect."""
+    """Return the two blocks; imports Prefect.
+
+    Raises:
+        ValueError: `.env` cannot be read.
+    """
+    check_dot_env()
     from prefect_azure_batch.credentials.batch import AzureBatchCredentials  # noqa: PLC0415
     from prefect_azure_batch.credentials.storage import AzureStorageCredentials  # noqa: PLC0415
 
@@ -40,8 +47,6 @@ def save(
         env_file: lines `NAME=value` or `export NAME=value`; read instead of the environment and
             `.env`.
     """
-    from prefect_azure_batch.credentials.environment import read_env_file  # noqa: PLC0415 - Prefect
-
     if env_file is not None:
         env_file = Path(local_path(str(env_file), "--env-file"))
     if env_file is not None and not env_file.is_file():
@@ -82,9 +87,11 @@ def _command() -> list[str]:
 
 
 def _failed(error: Exception) -> int:
-    from prefect_azure_batch.credentials.loading import plain_message  # noqa: PLC0415 - Prefect
+    message = str(error)
+    if isinstance(error, ValidationError):
+        from prefect_azure_batch.credentials.loading import plain_message  # noqa: PLC0415 - Prefect
 
-    message = plain_message(error) if isinstance(error, ValueError) else str(error)
+        message = plain_message(error)
     sys.stderr.write(f"error: {visible(message)}\n")
     return FAILED
 

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from prefect_azure_batch.command_line.app import exit_code_of
 from prefect_azure_batch.command_line.terminal import cell
+from prefect_azure_batch.credentials.env_file import check_dot_env
 from prefect_azure_batch.model.run import run_id_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def run_once(
     # Before Prefect is imported and its server started: a mistake is reported at once.
     if run is not None:
         run_id_of(run)
+    check_dot_env()
     from prefect.settings import (  # noqa: PLC0415 - Prefect
         PREFECT_SERVER_ANALYTICS_ENABLED,
         PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect_azure_batch.command_line import own_prefect
+from prefect_azure_batch.credentials.env_file import check_dot_env
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.ownership.unfinished import unfinished
 
@@ -41,10 +42,11 @@ def services_of_this_machine(settings: Mapping[str, str], *, wanted: bool) -> It
 
     Raises:
         ConfigurationError: the emulator is not installed, or Prefect's own server does not start.
+        ValueError: `.env` cannot be read, and the user's settings count.
         LocalAzureError: Azure does not start.
     """
     if not wanted:
-        _set_defaults(settings)
+        _go_by_users_settings(settings)
         yield
         return
     try:
@@ -70,6 +72,11 @@ def services_of_this_machine(settings: Mapping[str, str], *, wanted: bool) -> It
         unfinished.clear()
 
 
+def _go_by_users_settings(settings: Mapping[str, str]) -> None:
+    check_dot_env()
+    _set_defaults(settings)
+
+
 def _set_defaults(settings: Mapping[str, str]) -> None:
     for name, value in settings.items():
         os.environ.setdefault(name, value)
@@ -78,7 +85,7 @@ def _set_defaults(settings: Mapping[str, str]) -> None:
 def _have_prefect(settings: Mapping[str, str]) -> None:
     """Import Prefect, with the server of the environment or one of its own."""
     if own_prefect.given_server():
-        _set_defaults(settings)
+        _go_by_users_settings(settings)
         import prefect  # noqa: F401, PLC0415 - takes as long as the services do
 
         return

@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
-from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from prefect_azure_batch.credentials.entra import EntraSignIn
+from prefect_azure_batch.credentials.env_file import DOT_ENV, read_env_file
 
 BATCH_ACCOUNT = "AZURE_BATCH_ACCOUNT"
 BATCH_ENDPOINT = "AZURE_BATCH_ENDPOINT"
@@ -23,15 +22,12 @@ AUTHORITY_HOST = "AZURE_AUTHORITY_HOST"
 
 
 def read_environment() -> dict[str, str]:
-    """Return the environment, completed by `.env` of the working directory where it is silent."""
-    return read_env_file(Path(".env")) | {
-        name: value for name, value in os.environ.items() if value
-    }
+    """Return the environment, completed by `.env` of the working directory where it is silent.
 
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """Return the names that a file of `NAME=value` or `export NAME=value` lines gives a value."""
-    return {name: value for name, value in dotenv_values(path).items() if value}
+    Raises:
+        ValueError: `.env` is not text.
+    """
+    return read_env_file(DOT_ENV) | {name: value for name, value in os.environ.items() if value}
 
 
 def secret(values: Mapping[str, str], name: str) -> SecretStr:

@@ -14,7 +14,7 @@ from prefect.logging import get_logger, get_run_logger
 # Who waits longer wants to know for what.
 VISIBLE_AFTER_S = 10.0
 AGAIN_AFTER_S = 30.0
-_LOOK_S = 1.0
+LOOK_S = 1.0
 
 
 def warn(text: str) -> None:
@@ -32,7 +32,7 @@ class _Call:
     host: str
     context: Context = field(default_factory=copy_context)
     began: float = field(default_factory=time.monotonic)
-    report_after_s: float = VISIBLE_AFTER_S
+    report_after_s: float = field(default_factory=lambda: VISIBLE_AFTER_S)
 
     def report(self, now: float) -> None:
         """Report it if it is time."""
@@ -77,7 +77,7 @@ class SlowCalls:
 
     def _report(self) -> None:
         while True:
-            time.sleep(_LOOK_S)
+            time.sleep(LOOK_S)
             now = time.monotonic()
             for call in list(self._calls.values()):
                 call.report(now)

@@ -1,5 +1,7 @@
 """Both services together, from Python and by `python -m local_azure up`."""
 
+import getpass
+import http.client
 import os
 import re
 import signal
@@ -8,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from azure.batch import BatchClient
@@ -28,6 +31,8 @@ from local_azure.stack import LocalAzure
 from tests.support.processes import Marked, wait_until
 
 UP = [sys.executable, "-m", "local_azure", "up"]
+READY = rf"""(?x)ready[ ]batch=http://\S+[ ]blob=http://\S+[ ]-[ ]start[ ]tasks[ ]and[ ]tasks[ ]
+of[ ]any[ ]client[ ]run[ ]on[ ]this[ ]machine[ ]as[ ]this[ ]user[ ]\({getpass.getuser()}\)\n"""
 Up = Callable[..., subprocess.Popen[str]]
 
 
@@ -44,7 +49,7 @@ def up(tmp_path: Path, marked: Marked, monkeypatch: pytest.MonkeyPatch) -> Itera
         process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
         started.append(process)
         assert process.stdout
-        assert re.fullmatch(r"ready batch=http://\S+ blob=http://\S+\n", process.stdout.readline())
+        assert re.fullmatch(READY, process.stdout.readline())
         return process
 
     yield start
@@ -249,3 +254,122 @@ def test_data_dir_keeps_the_batch_account(tmp_path: Path) -> None:
         assert [job.id for job in client.list_jobs()] == ["kept"]
 
     assert {"blobs", "nodes", "batch.sqlite"} < {path.name for path in folder.iterdir()}
+
+
+def mode_of(path: Path) -> int:
+    """Return the permissions of a file."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def refused(folder: Path) -> str:
+    """Start `up` on a data folder that it refuses; return what it says."""
+    done = subprocess.run([*UP, "--data-dir", folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_a_new_data_dir_is_private(tmp_path: Path, up: Up) -> None:
+    """It is made 0700, whatever the umask allows: it holds keys and live SAS."""
+    up(
+        "--data-dir",
+        tmp_path / "deep" / "data",
+        before=("/bin/sh", "-c", 'umask 0; exec "$@"', "sh"),
+    )
+
+    assert mode_of(tmp_path / "deep" / "data") == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o777, 0o710, 0o701])
+def test_an_empty_data_dir_is_narrowed(tmp_path: Path, mode: int) -> None:
+    """A folder that others can look into becomes 0700."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(mode)
+
+    with LocalAzure(folder):
+        assert mode_of(folder) == 0o700
+
+
+def test_a_former_data_dir_is_narrowed(tmp_path: Path) -> None:
+    """So does one that a former emulator has left; what it holds is kept."""
+    folder = tmp_path / "data"
+    with LocalAzure(folder) as stack, client_of(stack.environment) as client:
+        client.create_job(BatchJobCreateOptions(id="kept", pool_info=BatchPoolInfo(pool_id="p")))
+    folder.chmod(0o755)
+
+    with LocalAzure(folder) as stack, client_of(stack.environment) as client:
+        assert [job.id for job in client.list_jobs()] == ["kept"]
+        assert mode_of(folder) == 0o700
+
+
+def test_somebody_elses_folder_is_refused(tmp_path: Path, marked: Marked) -> None:
+    """A folder for other things keeps its mode, and the error says what to do."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "letters").touch()
+    folder.chmod(0o755)
+
+    said = refused(folder)
+
+    assert re.search(r"home is open to others \(mode 0755\).*'letters'.*chmod 700", said)
+    assert (mode_of(folder), [path.name for path in folder.iterdir()]) == (0o755, ["letters"])
+    assert marked.none()
+
+
+def test_a_temporary_folder_of_all_is_refused(tmp_path: Path) -> None:
+    """A folder like /tmp is nobody's own, even if it is empty."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    folder.chmod(0o1777)
+
+    assert "is open to others" in refused(folder)
+    assert mode_of(folder) == 0o1777
+
+
+def test_a_data_dir_that_is_a_file(tmp_path: Path) -> None:
+    """It is named."""
+    (tmp_path / "file").touch()
+
+    assert f"error: {tmp_path}/file is not a folder" in refused(tmp_path / "file")
+
+
+def test_temporary_folders_are_private(tmp_path: Path, up: Up) -> None:
+    """Without a data folder everything is in folders that only their owner can look into."""
+    up(before=("/bin/sh", "-c", 'umask 0; exec "$@"', "sh"))
+
+    assert {mode_of(path) for path in (tmp_path / "tmp").iterdir()} == {0o700}
+
+
+@pytest.mark.parametrize("name", ["http://x", "x:80", "a b", "", "-", "x/y"])
+def test_host_names_that_are_none(name: str) -> None:
+    """A scheme, a port and a path are not part of a host's name."""
+    done = subprocess.run(
+        [*UP, f"--allow-host={name}"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert "is not a host name or address without a port" in done.stderr
+
+
+def test_up_answers_to_further_names(tmp_path: Path, up: Up) -> None:
+    """A client in a container reaches both services by the names that were given."""
+    names = ("--allow-host", "azure-batch", "--allow-host", "host.docker.internal")
+    up("--env-file", tmp_path / "env", *names)
+    env = dotenv_values(tmp_path / "env")
+    blob_url = re.search("BlobEndpoint=(.*?);", str(env["AZURE_STORAGE_CONNECTION_STRING"]))
+    assert blob_url
+
+    for url in (str(env["AZURE_BATCH_ENDPOINT"]), blob_url[1]):
+        bodies = {name: body_of(url, name) for name in ("host.docker.internal", "foreign")}
+        assert "--allow-host" in bodies["foreign"]
+        assert "--allow-host" not in bodies["host.docker.internal"]
+
+
+def body_of(url: str, host: str) -> str:
+    """Return what answers an unsigned request that names a host."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    connection.request("GET", f"{parts.path}/x", headers={"Host": host})
+    body = connection.getresponse().read().decode()
+    connection.close()
+    return body

@@ -24,12 +24,14 @@ from prefect_azure_batch.ownership.deletion import KindsToDelete, delete_leftove
 from prefect_azure_batch.ownership.heartbeat_blob import RunState, look_at_heartbeat
 from prefect_azure_batch.running.job import create_job
 from prefect_azure_batch.running.pool import check_image, create_pool
+from prefect_azure_batch.service import step
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.context import RunContext
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 from prefect_azure_batch.staging.containers import create_containers, upload_files
 from tests.support.contexts import a_context
 from tests.support.paths import PROJECT
+from tests.support.pipeline.bad_answers import Spoil, answering_badly
 from tests.support.pipeline.estates import Left, MakeLeft, lefts
 from tests.support.pipeline.prefect_server import PrefectServer, stop
 from tests.support.processes import Marked
@@ -95,6 +97,16 @@ def accounts(
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     return local_azure
+
+
+@pytest.fixture
+def spoil(accounts: LocalAzure, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spoil]:
+    """Give what has answers of the services spoiled; the environment names the proxies instead."""
+    monkeypatch.setattr(step, "OUTAGE_POLL_S", 0.2)
+    with answering_badly(dict(accounts.environment)) as (begin, environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield begin
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ _log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 _API_VERSION = re.compile(r"\d{4}-\d\d-\d\d(\.\d+)*")
 _GRACE_S = 2
+_READS = frozenset({"GET", "HEAD"})
 # What an error of a fault says where its rule gives no code.
 _CODES = {429: "TooManyRequests", 500: "InternalError", 503: "ServerBusy"}
 
@@ -84,7 +85,8 @@ class _Front:
         reply = operation.handler(await self._call(request, query))
         if isawaitable(reply):
             reply = await reply
-        await self._service.commit()
+        if request.method not in _READS:
+            await self._service.commit()
         return _response(reply)
 
     async def _fail(self, fault: Rule, operation: Operation, request: Request) -> Response:

@@ -49,7 +49,7 @@ async def _timely(request: Request) -> AsyncIterator[bytes]:
             return
         except TimeoutError:
             reason = f"{size} bytes of it came in {time.monotonic() - begun:.0f} s"
-            text = "The request body did not come in time."
+            text = f"The request body did not come in time: {reason}."
             raise BatchError(408, "OperationTimedOut", text, [("Reason", reason)]) from None
         size += len(chunk)
         yield chunk

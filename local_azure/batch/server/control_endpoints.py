@@ -7,6 +7,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -179,7 +180,11 @@ def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             return JSONResponse(await handler(await _given(request)))
         except ClientDisconnect:
             return Response()  # nobody is there to read it
-        except (ValueError, BatchError) as error:
+        except BatchError as error:
+            if error.status == HTTPStatus.REQUEST_TIMEOUT:
+                return JSONResponse({"error": str(error)}, error.status, {"Connection": "close"})
+            return JSONResponse({"error": str(error)}, 400)
+        except ValueError as error:
             return JSONResponse({"error": str(error)}, 400)
 
     return answer

@@ -1,7 +1,8 @@
 """The store on disk: every change goes into SQLite before its request is answered.
 
 It is written in a thread of its own, so that a slow disk, or somebody else's lock on the
-database, holds up only what waits to be written.
+database, holds up only requests that have changed something. A read does not wait: for some
+milliseconds it may show what is not on the disk yet.
 
 A crash of the process at any moment loses nothing that was acknowledged: a committed transaction
 is in the operating system's hands. (A crash of the machine may lose the last ones, never the

@@ -16,7 +16,9 @@ _DURATION = re.compile(
     r"(?:T(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?"
     r"(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
 )
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,7}))?(Z|[+-]\d\d:\d\d)?")
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,7}))?)?(Z|[+-]\d\d:\d\d)?", re.ASCII
+)
 
 
 def format_time(instant: datetime) -> str:
@@ -33,9 +35,10 @@ def parse_time(text: str) -> datetime:
     found = _TIME.fullmatch(text)
     if found is None:
         raise ValueError(f"not an ISO 8601 time: {text}")
-    whole, fraction, zone = found.groups()
+    minute, second, fraction, zone = found.groups()
     zone = "+00:00" if zone in (None, "Z") else zone
-    return datetime.fromisoformat(f"{whole}.{(fraction or '')[:6]:0<6}{zone}")
+    # Python 3.15 reads no fraction of a minute.
+    return datetime.fromisoformat(f"{minute}:{second or '00'}.{(fraction or '')[:6]:0<6}{zone}")
 
 
 def format_http_date(instant: datetime) -> str:

@@ -145,3 +145,14 @@ def test_a_runaway_ends_with_its_node(
     end(batch, pool)
 
     wait_until(lambda: not emulator.task_pids("sleep 72"))
+
+
+@pytest.mark.parametrize(
+    "command", ["echo " + "x" * 1_000_000, "echo '" + "x" * 1_000_000 + "'", "x" * 3_500_000]
+)
+def test_a_command_line_that_is_too_long(emulator: Emulator, job: str, command: str) -> None:
+    """A command that no system starts fails at once, and holds up nobody."""
+    with client_of(emulator, retry_total=0, read_timeout=5) as impatient:
+        task = kit.run(impatient, job, command)
+
+    assert kit.failure_code(task) == "CommandLaunchFailed"

@@ -3,6 +3,9 @@
 import signal
 import sqlite3
 import subprocess
+import threading
+import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 from azure.batch import models
 
 from tests.support.emulator import builders as kit
-from tests.support.emulator.emulators import Account, started
+from tests.support.emulator.emulators import Account, client_of, started
 from tests.support.processes import wait_until
 
 
@@ -49,6 +52,38 @@ def test_running_task_is_requeued_and_never_runs_twice_at_once(account: Account)
     assert kit.info_of(ended).result == "success"
     assert marks.read_text() == "begin\n" * 2
     assert account.emulator.task_pids() == []
+
+
+def test_a_lock_on_the_database_holds_up_only_writes(account: Account) -> None:
+    """While somebody else writes to the database, reads are answered; then the write is, too."""
+    client = account.client()
+    written = threading.Thread(target=kit.a_job, args=(client, "none"))
+    with (
+        closing(sqlite3.connect(account.folder / "batch.sqlite", isolation_level=None)) as other,
+        client_of(account.emulator, retry_total=0, read_timeout=2) as impatient,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        written.start()
+        assert next(iter(impatient.list_supported_images()))
+        time.sleep(0.2)
+        assert written.is_alive()
+        assert next(iter(impatient.list_supported_images()))
+        other.execute("ROLLBACK")
+        written.join(10)
+
+    assert len(list(account.again().list_jobs())) == 1
+
+
+def test_the_database_is_private(account: Account) -> None:
+    """Its files can be read by their owner alone, wherever they are: they hold live SAS."""
+    kit.a_job(account.client(), "none")
+
+    modes = {
+        path.name: path.stat().st_mode & 0o077 for path in account.folder.glob("batch.sqlite*")
+    }
+
+    assert set(modes.values()) == {0}
+    assert "batch.sqlite-wal" in modes
 
 
 def test_waiting_task_runs_after_the_restart(account: Account) -> None:

@@ -73,7 +73,7 @@ def test_failure_is_resumed(environment: dict[str, str], tmp_path: Path) -> None
 @pytest.mark.usefixtures("nothing_left")
 def test_a_suffix_that_is_false_is_reported(environment: dict[str, str], tmp_path: Path) -> None:
     """An output is called as its input is; a warning names those that are not compressed, then."""
-    (tmp_path / "copy.py").write_text(
+    (tmp_path / "unpack.py").write_text(
         "import gzip, pathlib, sys\n"
         "content = pathlib.Path(sys.argv[1]).read_bytes()\n"
         "content = gzip.decompress(content) if 'plain' in sys.argv[1] else content\n"
@@ -82,7 +82,7 @@ def test_a_suffix_that_is_false_is_reported(environment: dict[str, str], tmp_pat
     for name in ("plain.gz", "packed.gz"):
         (tmp_path / name).write_bytes(gzip.compress(b"text"))
 
-    done = run(tmp_path, *COMMAND, "copy.py", "plain.gz", "packed.gz", environment=environment)
+    done = run(tmp_path, *COMMAND, "unpack.py", "plain.gz", "packed.gz", environment=environment)
 
     assert done.returncode == 0, done.stderr
     assert (

@@ -104,6 +104,28 @@ def test_no_credentials(
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        (SCRIPT, SAMPLE),
+        ("-m", "flows.janitor"),
+        ("-m", "blocks", "check"),
+        ("-m", "blocks", "save", "mine"),
+    ],
+)
+def test_dot_env_that_cannot_be_read_is_named(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """`.env` as PowerShell 5 writes it is one error that says which file, and what to do."""
+    (tmp_path / ".env").write_text("AZURE_BATCH_ACCOUNT=acc", "utf-16")
+    environment = {"PYTHONPATH": str(PROJECT), "PREFECT_HOME": str(tmp_path / "home")}
+
+    done = run(tmp_path, *command, environment=environment)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: '.env' is UTF-16")
+    assert "save it as UTF-8" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "exit_code", "shown"),
     [
         (["--help"], 0, "--num-words"),

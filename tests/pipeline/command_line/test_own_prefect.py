@@ -112,6 +112,7 @@ def test_make_run_touches_nobodys_prefect(tmp_path: Path, home: Path, marked: Ma
     make_database(home / ".prefect/prefect.db")
     clone = make_clone(tmp_path / "clone")
     write(clone, {"prefect.toml": "= ["})
+    (clone / ".env").write_text("PREFECT_API_URL=nonsense", "utf-16")
     before = content_of(home)
     mark = {marked.VARIABLE: os.environ[marked.VARIABLE]}
     variables = BAD_VARIABLES | mark | {"PREFECT_API_URL": NOBODY}

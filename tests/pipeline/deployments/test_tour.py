@@ -2,13 +2,14 @@
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -41,16 +42,16 @@ class Tour:
         } | {"PREFECT_SERVER_API_PORT": str(port)}
         self.services: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, target: str) -> None:
-        """Start a target that runs until it is stopped."""
+    def start(self, target: str, terminal: IO[bytes] | None = None) -> None:
+        """Start a target that runs until it is stopped, perhaps on a terminal."""
         with self._log(target).open("wb") as log:
             self.services[target] = subprocess.Popen(
                 ["make", target],
                 cwd=self.folder,
                 env=self._environment | PROXIES,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdin=terminal or subprocess.DEVNULL,
+                stdout=terminal or log,
+                stderr=terminal or log,
                 start_new_session=True,
             )
 
@@ -182,6 +183,22 @@ def test_target_names_what_is_missing(tour: Tour, target: str, message: str) -> 
 
     assert done.returncode != 0
     assert message in done.stdout
+
+
+def test_server_asks_nothing_on_a_terminal(tour: Tour) -> None:
+    """Prefect would ask which profile is to have the address; nobody may be there to answer."""
+    keyboard, inside = pty.openpty()
+    with os.fdopen(inside, "r+b", buffering=0) as terminal:
+        tour.start("server", terminal)
+    shown = b""
+    while b"dashboard" not in shown and b"proceed" not in shown:
+        shown += os.read(keyboard, 65536)
+
+    assert b"proceed" not in shown
+
+    send_ctrl_c(tour.services["server"])
+    tour.services["server"].wait(60)
+    os.close(keyboard)
 
 
 def test_taken_port_is_reported(tour: Tour) -> None:

@@ -1,8 +1,7 @@
 """Runs whose calls are answered badly, each kind of call in each way, on real services."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,7 @@ from flows.top_words import top_words
 from flows.word_count.settings import CountSettings
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.errors import ServiceError
-from prefect_azure_batch.service import step
-from tests.support.pipeline.bad_answers import (
-    KINDS,
-    BadAnswers,
-    Fault,
-    Kind,
-    Rule,
-    answering_badly,
-)
+from tests.support.pipeline.bad_answers import ALWAYS, KINDS, Fault, Kind, Spoil, kinds_of
 
 pytestmark = pytest.mark.usefixtures("prefect_harness", "nothing_left")
 
@@ -32,33 +23,12 @@ NUM_CUT = 4
 NUM_CUT_AT_FIRST = 2
 # Prefect repeats a step after one second, and after two more.
 NUM_REFUSED = 2
-ALWAYS = 10_000
 TITLE = "a run is answered badly: kind of call | answer | how many | seconds of the run"
 
-Spoil = Callable[[Fault, tuple[Kind, ...], int], Counter[str]]
 
-
-@pytest.fixture
-def spoil(accounts: LocalAzure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Spoil]:
-    """Give a function that has answers spoiled from now on, and returns how many of each kind."""
-    monkeypatch.setattr(step, "OUTAGE_POLL_S", 0.2)
+@pytest.fixture(autouse=True)
+def _input(accounts: LocalAzure, tmp_path: Path) -> None:  # noqa: ARG001 - the working directory
     (tmp_path / "a.txt").write_text("word")
-    with answering_badly(dict(accounts.environment)) as (proxies, environment):
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-
-        def begin(fault: Fault, kinds: tuple[Kind, ...], num_each: int) -> Counter[str]:
-            """Begin."""
-            rule = Rule(fault, kinds, num_each)
-            _set(proxies, rule)
-            return rule.spoiled
-
-        yield begin
-
-
-def _set(proxies: list[BadAnswers], rule: Rule) -> None:
-    for proxy in proxies:
-        proxy.rule = rule
 
 
 def num_of(kind: Kind, fault: Fault) -> int:
@@ -68,11 +38,6 @@ def num_of(kind: Kind, fault: Fault) -> int:
     if fault in {Fault.CUT, Fault.CUT_SILENTLY}:
         return NUM_CUT_AT_FIRST if kind.is_first else NUM_CUT
     return NUM_REFUSED
-
-
-def kinds_of(*names: str) -> tuple[Kind, ...]:
-    """Return kinds of calls by their names."""
-    return tuple(kind for kind in KINDS if kind.name in names)
 
 
 # Of each kind of fault one row: where it has its own way through the run.
@@ -90,22 +55,22 @@ FEW = {
 @pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.value)
 def test_calls_are_answered_badly(spoil: Spoil, fault: Fault) -> None:
     """A run ends well though answers to several kinds of calls are spoiled."""
-    spoiled = spoil(fault, FEW[fault], ALWAYS if fault is Fault.NO_DATE else 1)
+    rule = spoil(fault, FEW[fault], ALWAYS if fault is Fault.NO_DATE else 1)
 
     assert top_words(["a.txt"], job=QUICK).words == {"a.txt": [("word", 1)]}
 
-    assert set(spoiled) == {kind.name for kind in FEW[fault]}
+    assert set(rule.spoiled) == {kind.name for kind in FEW[fault]}
 
 
 @pytest.mark.answers
 @pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.value)
 def test_each_call_of_a_run_is_answered_badly_once(spoil: Spoil, fault: Fault) -> None:
     """A run ends well though the first answer to each kind of call is spoiled."""
-    spoiled = spoil(fault, KINDS, ALWAYS if fault is Fault.NO_DATE else 1)
+    rule = spoil(fault, KINDS, ALWAYS if fault is Fault.NO_DATE else 1)
 
     assert top_words(["a.txt"], job=SLOW).words == {"a.txt": [("word", 1)]}
 
-    assert set(spoiled) == {kind.name for kind in KINDS}
+    assert set(rule.spoiled) == {kind.name for kind in KINDS}
 
 
 @pytest.mark.answers
@@ -118,14 +83,14 @@ def test_call_is_answered_badly_several_times(
     record_property: Callable[[str, object], None],
 ) -> None:
     """A run ends well though several answers to a kind of call are spoiled one after another."""
-    spoiled, began = spoil(fault, (kind,), num_of(kind, fault)), time.monotonic()
+    rule, began = spoil(fault, (kind,), num_of(kind, fault)), time.monotonic()
 
     assert top_words(["a.txt"], job=QUICK).words == {"a.txt": [("word", 1)]}
 
     took_s = time.monotonic() - began
-    row = f"{kind.name:20} | {fault.value:20} | {spoiled[kind.name]:3} | {took_s:5.1f}"
+    row = f"{kind.name:20} | {fault.value:20} | {rule.spoiled[kind.name]:5} | {took_s:5.1f}"
     record_property(TITLE, row)
-    assert spoiled[kind.name] >= 1
+    assert rule.spoiled[kind.name] >= 1
 
 
 @pytest.mark.parametrize(
@@ -133,9 +98,9 @@ def test_call_is_answered_badly_several_times(
 )
 def test_cut_answers_before_a_run_are_an_error(spoil: Spoil, name: str) -> None:
     """Before anything is created, nobody waits for a service that never gives a whole answer."""
-    spoiled = spoil(Fault.CUT, kinds_of(name), ALWAYS)
+    rule = spoil(Fault.CUT, kinds_of(name), ALWAYS)
 
     with pytest.raises(ServiceError, match="gave no answer"):
         top_words(["a.txt"], job=QUICK)
 
-    assert spoiled[name] == 1 + 2
+    assert rule.spoiled[name] == 1 + 2

@@ -1,5 +1,6 @@
 """One answer over all inputs, and outputs that were lost, through the flow on the emulator."""
 
+import csv
 import re
 import unicodedata
 from collections import Counter
@@ -11,6 +12,7 @@ from flows.top_words import top_words
 from flows.word_count import merging
 from flows.word_count.settings import CountSettings
 from prefect_azure_batch.errors import BatchTasksFailed, OutputMissing
+from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.settings import PoolSettings
 from tests.support.paths import PROJECT
 from tests.support.pipeline.programs import COUNT, in_its_place
@@ -88,17 +90,23 @@ def test_lost_output_is_made_again(tmp_path: Path) -> None:
 
 
 @fails
-def test_output_that_is_lost_each_time(tmp_path: Path) -> None:
-    """After two more runs without an output the batch task is reported as broken."""
+def test_output_that_is_lost_each_time(tmp_path: Path, services: Services) -> None:
+    """After two more runs without an output it is an error, and what there is of it is evidence."""
     (tmp_path / "a.txt").write_text("word")
-    runs = tmp_path / "runs"
-    pool = write_program(tmp_path, f"open({str(runs)!r}, 'a').write('x')\n")
+    runs, logs = tmp_path / "runs", tmp_path / "results" / "logs" / "topNtask0"
+    source = f"open({str(runs)!r}, 'a').write('x')\nprint('nothing')\nsys.stderr.write('none\\n')\n"
 
-    with pytest.raises(OutputMissing, match=r"'a_OUTPUT\.txt' is not there"):
-        top_words(["a.txt"], pool=pool, job=ONCE)
+    with pytest.raises(OutputMissing, match=r"'a_OUTPUT\.txt' is not there.* are in logs/"):
+        top_words(["a.txt"], pool=write_program(tmp_path, source), job=ONCE)
 
     assert runs.read_text() == "xxx"
     assert "OutputLost" in (tmp_path / "results" / "failures.md").read_text()
+    assert [job.id.rpartition("-")[2] for job in services.batch.list_jobs()] == ["3"]
+    found = [(logs / name).read_text() for name in ("stdout.txt", "stderr.txt")]
+    assert found == ["nothing\n", "none\n"]
+    with (tmp_path / "results" / "failures.csv").open(encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["last_line_of_stderr"], row["exit_code"]) == ("none", "0")
 
 
 @succeeds

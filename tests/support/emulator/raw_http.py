@@ -35,7 +35,8 @@ def authorization(method: str, path: str, query: str, headers: dict[str, str]) -
         "if-modified-since if-match if-none-match if-unmodified-since range"
     )
     lines = [method, *(headers.get(name, "") for name in names.split())]
-    lines += [f"ocp-date:{headers['ocp-date']}", f"/{ACCOUNT}{path}"]
+    lines += sorted(f"{name}:{value}" for name, value in headers.items() if name[:4] == "ocp-")
+    lines += [f"/{ACCOUNT}{path}"]
     lines += sorted(f"{name.lower()}:{value}" for name, value in parse_qsl(query))
     mac = hmac.new(base64.b64decode(KEY), "\n".join(lines).encode(), hashlib.sha256)
     return f"SharedKey {ACCOUNT}:{base64.b64encode(mac.digest()).decode()}"

@@ -2,8 +2,9 @@
 
 import http.client
 import re
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -11,6 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from urllib.parse import urlsplit
 
+ALWAYS = 10_000
+RETRY_AFTER_S = 1
+BUSY = (
+    f"HTTP/1.1 429 Too Many Requests\r\nRetry-After: {RETRY_AFTER_S}\r\nContent-Length: 0\r\n\r\n"
+).encode()
 _POLL_S = 0.01
 _TIMEOUT_S = 30
 
@@ -46,12 +52,25 @@ class Kind:
 
 @dataclass
 class Rule:
-    """Which answers are spoiled, and how many of each kind still."""
+    """Which answers are spoiled.
+
+    Attributes:
+        fault: how.
+        kinds: to which calls.
+        num_each: how many of each kind, the first ones.
+        spoiled: how many of each kind were.
+        times: when calls of these kinds came, seconds of the monotonic clock.
+    """
 
     fault: Fault
     kinds: tuple[Kind, ...]
     num_each: int
     spoiled: Counter[str] = field(default_factory=Counter)
+    times: list[float] = field(default_factory=list)
+
+
+Spoil = Callable[[Fault, tuple[Kind, ...], int], Rule]
+"""Has answers spoiled from now on."""
 
 
 class BadAnswers(ThreadingHTTPServer):
@@ -69,7 +88,6 @@ class BadAnswers(ThreadingHTTPServer):
         self.service = service
         self.target = urlsplit(url)
         self.rule: Rule | None = None
-        self.retry_after = "1"
         self._lock = Lock()
 
     @property
@@ -88,6 +106,7 @@ class BadAnswers(ThreadingHTTPServer):
                 is_meant = (kind.service, kind.method) == (self.service, method)
                 if not (is_meant and re.match(kind.target, target)):
                     continue
+                rule.times.append(time.monotonic())
                 if rule.spoiled[kind.name] < rule.num_each:
                     rule.spoiled[kind.name] += 1
                     return rule.fault
@@ -112,8 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is Fault.BARE_503:
             self._end(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
         elif fault is Fault.BUSY_429:
-            wait = f"Retry-After: {self.server.retry_after}\r\nContent-Length: 0\r\n".encode()
-            self._end(b"HTTP/1.1 429 Too Many Requests\r\n" + wait + b"\r\n")
+            self._end(BUSY)
         else:
             self._answer(body, fault)
 
@@ -162,36 +180,46 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answering_badly(
-    environment: Mapping[str, str],
-) -> Iterator[tuple[list[BadAnswers], dict[str, str]]]:
-    """Put a proxy in front of each of the two services; give them, and the environment with them.
+def answering_badly(environment: Mapping[str, str]) -> Iterator[tuple[Spoil, dict[str, str]]]:
+    """Put a proxy in front of each of the two services.
 
     Args:
         environment: that names the services themselves.
+
+    Yields:
+        What has their answers spoiled, and the environment with the proxies in it.
     """
-    batch = BadAnswers("batch", environment["AZURE_BATCH_ENDPOINT"])
     connection = environment["AZURE_STORAGE_CONNECTION_STRING"]
-    endpoint = str(re.search(r"BlobEndpoint=([^;]+)", connection)[1])  # type: ignore[index]
+    (endpoint,) = re.findall(r"BlobEndpoint=([^;]+)", connection)
+    batch = BadAnswers("batch", environment["AZURE_BATCH_ENDPOINT"])
     blobs = BadAnswers("blobs", endpoint)
-    threads = [Thread(target=proxy.serve_forever, args=(_POLL_S,)) for proxy in (batch, blobs)]
-    for thread in threads:
-        thread.start()
-    try:
+
+    def spoil(fault: Fault, kinds: tuple[Kind, ...], num_each: int) -> Rule:
+        """Begin."""
+        batch.rule = blobs.rule = Rule(fault, kinds, num_each)
+        return batch.rule
+
+    with _serving(batch), _serving(blobs):
         yield (
-            [batch, blobs],
+            spoil,
             {
                 **environment,
                 "AZURE_BATCH_ENDPOINT": batch.url,
                 "AZURE_STORAGE_CONNECTION_STRING": connection.replace(endpoint, blobs.url),
             },
         )
+
+
+@contextmanager
+def _serving(proxy: BadAnswers) -> Iterator[None]:
+    thread = Thread(target=proxy.serve_forever, args=(_POLL_S,))
+    thread.start()
+    try:
+        yield
     finally:
-        for proxy in (batch, blobs):
-            proxy.shutdown()
-            proxy.server_close()
-        for thread in threads:
-            thread.join()
+        proxy.shutdown()
+        proxy.server_close()
+        thread.join()
 
 
 _CONTAINER = r"/[^/?]+/[^/?]+\?.*restype=container"
@@ -222,3 +250,8 @@ KINDS = (
     Kind("delete the pool", "batch", "DELETE", r"/pools/[^/?]+\?"),
 )
 """Every kind of call of a run that succeeds, in their order."""
+
+
+def kinds_of(*names: str) -> tuple[Kind, ...]:
+    """Return kinds of calls by their names."""
+    return tuple(kind for kind in KINDS if kind.name in names)

@@ -2,7 +2,15 @@
 
 import pytest
 
-from prefect_azure_batch.messages import ADVICE, advice, few, indented, last_lines, without_sas
+from prefect_azure_batch.messages import (
+    ADVICE,
+    advice,
+    few,
+    indented,
+    last_lines,
+    said,
+    without_sas,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +81,20 @@ def test_nothing_in_a_log_is_obeyed() -> None:
 
     assert last_lines(content) == r"a\x1b[2Jb\u202ec\x07"
     assert indented("\x1b]0;title\x07") == ":\n    \\x1b]0;title\\x07"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "details", "text"),
+    [
+        ("DiskFull", "no room", ["at=/mnt"], "DiskFull: no room; at=/mnt"),
+        ("DiskFull", None, [], "DiskFull"),
+        (None, "no room", [], "no room"),
+        (None, None, [], "no reason given"),
+        (None, "see https://a/b?sig=abc", [], "see https://a/b?sig=***"),
+    ],
+)
+def test_what_a_service_says(
+    code: str | None, message: str | None, details: list[str], text: str
+) -> None:
+    """What it leaves out is left out, and no signature is shown."""
+    assert said(code, message, details) == text

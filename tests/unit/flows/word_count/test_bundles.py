@@ -154,6 +154,28 @@ def test_link_instead_of_an_output(tmp_path: Path, folder: Path) -> None:
         unpack(path, ("a.txt",), folder)
 
 
+def sparse_archive(folder: Path, sparse_map: str) -> Path:
+    """Write an archive in which one byte of a member stands for many."""
+    path = folder / "archive.tar"
+    member = tarfile.TarInfo("a_OUTPUT.txt")
+    member.size = 1
+    member.pax_headers = {"GNU.sparse.map": sparse_map, "GNU.sparse.size": str(64 * 1024**2)}
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(member, io.BytesIO(b"x"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("sparse_map", "reason"), [("0,1", "a sparse file"), ("0,x", "the archive is damaged")]
+)
+def test_sparse_members(tmp_path: Path, folder: Path, sparse_map: str, reason: str) -> None:
+    """A member cannot write more than the archive holds, whatever it says of its holes."""
+    with pytest.raises(OutputDamaged, match=reason):
+        unpack(sparse_archive(tmp_path, sparse_map), ("a.txt",), folder)
+
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("members", "reason"),
     [

@@ -44,7 +44,9 @@ def test_times_are_read(text: str, instant: datetime) -> None:
     assert parse_time(text) == instant
 
 
-@pytest.mark.parametrize("text", ["", "now", "2026-11-22", "2026-02-30T00:00:00Z", "12:00"])
+@pytest.mark.parametrize(
+    "text", ["", "now", "2026-11-22", "2026-02-30T00:00:00Z", "12:00", "2026-11-22T12:00.5Z"]
+)
 def test_times_that_are_none(text: str) -> None:
     """They are no times."""
     with pytest.raises(ValueError, match=r"time|day"):

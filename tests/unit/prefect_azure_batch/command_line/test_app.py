@@ -1,6 +1,7 @@
 """What a command refuses at once, and what it says of an error."""
 
 import io
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ import httpx
 import pytest
 from rich.table import Table
 
+from flows.word_count import options
+from prefect_azure_batch.command_line import batch_map
 from prefect_azure_batch.command_line.app import CommandLine, error_lines
 from prefect_azure_batch.command_line.options import (
     BatchTaskOptions,
@@ -18,6 +21,7 @@ from prefect_azure_batch.command_line.options import (
     SelectionOptions,
 )
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
+from prefect_azure_batch.model.run import run_id_of
 from prefect_azure_batch.workloads.python_program import PythonProgram
 
 
@@ -40,6 +44,14 @@ def run(folder: Path, flags: RunFlags, suffix: str | None = None, pattern: str =
     [
         (RunFlags(ask=True), "--ask needs a terminal"),
         (RunFlags(nodes=NodeOptions(nodes=0)), "at least one node"),
+        (RunFlags(nodes=NodeOptions(vm_size="")), "^vm_size is empty"),
+        (RunFlags(nodes=NodeOptions(existing_pool="")), "^existing_pool_id is empty"),
+        (RunFlags(nodes=NodeOptions(start_task_command="")), "^start_task_command is empty"),
+        (RunFlags(selection=SelectionOptions(include=("",))), r"^include\.0 is empty"),
+        (RunFlags(output_dir=""), "^output_dir is empty"),
+        (RunFlags(resume=" "), "^resume is empty"),
+        (RunFlags(batch_credentials=""), "^batch_credentials is empty"),
+        (RunFlags(storage_credentials=""), "^storage_credentials is empty"),
         (RunFlags(local=True, batch_credentials="mine"), "--local brings its own accounts"),
         (RunFlags(local=True, storage_credentials="mine"), "--local brings its own accounts"),
         (RunFlags(local=True, resume=f"tw-{'0' * 32}"), "--local has nothing to resume"),
@@ -93,3 +105,11 @@ def test_lost_server_hides_no_error_of_ours() -> None:
         "after: no luck",
         "resume=tw-1",
     ]
+
+
+@pytest.mark.parametrize("examples", [batch_map.EXAMPLES, options.EXAMPLES], ids=["map", "words"])
+def test_example_of_resume_is_a_valid_one(examples: str) -> None:
+    """Who copies an example of the help and puts in their own run is not refused for its form."""
+    (name,) = re.findall(r"--resume (\S+)", examples)
+
+    assert run_id_of(name).hex == name.removeprefix("tw-")

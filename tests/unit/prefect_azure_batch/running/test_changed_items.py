@@ -14,7 +14,7 @@ class Item:
 
     id: str
     state: str
-    state_transition_time: datetime
+    state_transition_time: datetime | None
 
 
 def test_first_list_has_no_time() -> None:
@@ -65,3 +65,14 @@ def test_old_changes_are_forgotten() -> None:
         changes.new([Item(str(second), "completed", NOON + timedelta(seconds=second))])
 
     assert len(changes._recent) == OVERLAP.total_seconds() + 1
+
+
+def test_what_has_no_time() -> None:
+    """Where the service leaves times out, everything is listed, and each state is new once."""
+    changes = Changes()
+    timed, untimed = Item("a", "idle", NOON), Item("b", "idle", None)
+
+    assert changes.new([timed, untimed]) == [timed, untimed]
+    assert changes.filter() is None
+    assert changes.new([timed, untimed]) == []
+    assert changes.new([timed, Item("b", "running", None)]) == [Item("b", "running", None)]

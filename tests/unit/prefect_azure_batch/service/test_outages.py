@@ -1,10 +1,12 @@
 """Which errors pass, for how long they are waited out, and at what pace."""
 
+import logging
 import time
 
 import pytest
 
 from prefect_azure_batch.errors import ConfigurationError, ServiceError
+from prefect_azure_batch.service import outages
 from prefect_azure_batch.service.outages import Backoff, Outage, is_retryable, is_unanswered
 
 
@@ -121,3 +123,55 @@ def test_waiting_is_a_pause() -> None:
 
     assert time.monotonic() - began >= 0.02
     assert backoff.next_s() == 0.04
+
+
+def test_long_outage_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its beginning and then every ten seconds, with what is wrong and when the next try is."""
+    slept = list[float]()
+    now = iter(range(0, 10_000, 4))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(outages, "sleep", slept.append)
+    outage = Outage()
+
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            outage.wait(ServiceError("unreachable"), 1)
+
+    assert slept == [1] * 5
+    assert caplog.messages == ["unreachable; trying again in 1 s"] * 3
+
+
+def test_what_a_service_asks_for_is_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause is as long as the service asks, if that is longer."""
+    slept = list[float]()
+    monkeypatch.setattr(outages, "sleep", slept.append)
+
+    for asked_s in (0, 3, 20):
+        Outage().wait(ServiceError("busy", "ServerBusy", 503, asked_s), 5)
+
+    assert slept == [5, 5, 20]
+
+
+def test_longer_waits_than_a_run_has_are_an_error() -> None:
+    """A service that asks to wait longer than an outage may last is not waited for."""
+    error = ServiceError("busy", None, 429, outages.OUTAGE_LIMIT_S + 1)
+
+    assert not is_retryable(error)
+    with pytest.raises(ServiceError):
+        Outage().wait(error, 1)
+
+
+def test_call_that_outlives() -> None:
+    """A call is made until it has an answer, with a check before each try."""
+    checks, errors = list[int](), [ServiceError("unreachable"), ServiceError("busy", None, 503)]
+
+    def call() -> str:
+        """Fail twice."""
+        if errors:
+            raise errors.pop()
+        return "done"
+
+    assert outages.outlive(call, Backoff(0, 0), lambda: checks.append(1)) == "done"
+    assert checks == [1, 1, 1]

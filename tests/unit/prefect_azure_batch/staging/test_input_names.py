@@ -124,7 +124,7 @@ def test_blob_beside_the_root() -> None:
 
 
 def test_names_that_are_not_utf_8(folder: Path) -> None:
-    """Files of a folder whose names are not text are told apart, and shown by their bytes."""
+    """Files of a folder whose names are not text are distinguished, and shown by their bytes."""
     strange = folder / "strange"
     strange.mkdir()
     for name in (b"M\xfcller.txt", b"M\xf6ller.txt", "m\ufffeller.txt".encode(), b"a\nb.txt"):

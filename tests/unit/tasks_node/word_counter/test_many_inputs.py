@@ -134,6 +134,20 @@ def test_a_bundle_gives_the_inputs_and_takes_the_results(
     assert not (tmp_path / "x").exists()
 
 
+def test_a_sparse_member_of_a_bundle(tmp_path: Path) -> None:
+    """A byte of the archive that stands for gigabytes of an input is not read."""
+    member = tarfile.TarInfo("a.txt")
+    member.size = 1
+    member.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": str(8 * 1024**3)}
+    with tarfile.open(tmp_path / "b.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(member, io.BytesIO(b"a"))
+    write_manifest(tmp_path, {"filepath": "a.txt"})
+
+    done = run_program(tmp_path, *ARGUMENTS, "--bundle", "b.tar")
+
+    assert_refused(done, 3, "input 'a.txt': no such file in the bundle")
+
+
 @pytest.mark.parametrize("processes", ["1", "2", "9"])
 def test_sum_of_a_manifest(tmp_path: Path, processes: str) -> None:
     """The counts of all inputs are added up, in however many processes they are counted."""
