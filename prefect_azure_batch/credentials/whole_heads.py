@@ -1,4 +1,4 @@
-"""The head of an answer, status and headers, is whole or it is no answer.
+"""The head of an answer, status and headers, is whole, or it does not count.
 
 Python takes the end of a connection for the end of the headers, so an answer that breaks off there
 would only lack some of them, such as the marks of a container.

@@ -1,7 +1,7 @@
 """Regular files, opened so that nothing that a task put in their place holds the emulator up.
 
 To open a FIFO waits for its other end, and even without waiting it would wake who waits there;
-to open a device may do anything. So what is no regular file is not opened at all, and the flags
+to open a device may do anything. So what is not a regular file is not opened at all, and the flags
 are for what takes a file's place in between.
 """
 

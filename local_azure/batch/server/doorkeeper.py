@@ -13,7 +13,7 @@ from local_azure.batch.wire.errors import BatchError
 
 
 class Doorkeeper:
-    """Stands in front of all endpoints, the control endpoints among them.
+    """Guards all endpoints, the control endpoints among them.
 
     Args:
         app: what it guards.

@@ -137,7 +137,7 @@ def test_table_of_words() -> None:
 
 
 def test_table_with_undecodable_bytes() -> None:
-    """Their number stands in each row, if any input has some; the total has all of them."""
+    """Each row has their number, if any input has some; the total has all of them."""
     words: dict[str, WordCounts] = {"b.txt": [("a", 2)], "c.txt": [], "d.txt": [("x", 1)]}
     result = Result(
         words, [("a", 2)], undecodable={"b.txt": 3, "c.txt": 4}, sources={"d.txt": "in/d.txt"}

@@ -1,4 +1,4 @@
-"""What is read of an answer beside its content, and what stands in for what it leaves out."""
+"""What is read of an answer beside its content, and what is taken for what it leaves out."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -57,7 +57,7 @@ def test_times_of_headers(text: str | None, instant: datetime | None) -> None:
 
 
 def test_content_that_is_too_short() -> None:
-    """A blob that is shorter than it says is no whole answer."""
+    """A blob that is shorter than it says is not a whole answer."""
 
     class Found:
         """What the SDK gives of a blob of ten bytes."""
