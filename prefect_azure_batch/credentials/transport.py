@@ -2,7 +2,8 @@
 
 A call that the service answered with 429 or 5xx is repeated by the Prefect task that made it; so
 `retry_status` is 0 here, and each kind of failure has one owner. An answer that breaks off in its
-middle does not count as an answer, but as a lost connection, whatever the libraries below make of it.
+middle does not count as an answer, but as a lost connection, whatever the libraries below make of
+it.
 """
 
 import http.client

@@ -73,7 +73,7 @@ def test_folders_are_kept_and_results_are_no_inputs(
     ("arguments", "shown"),
     [
         (["x/a/data.txt", "x/b/data.txt"], "--root "),
-        (["x/a", "x/u.txt"], "'x/u.txt' is binary"),
+        (["x/a", "x/u.txt"], "'x/u.txt' is UTF-16 text"),
         (["x/a", "x/itself.txt"], "'x/itself.txt' is a link that leads to no file"),
         (["x/a", b"caf\xe9.txt"], r"'caf\xe9.txt' is not UTF-8"),
         (["x/a", "--output-dir", "az://out/x"], "output_dir 'az://out/x' looks like a URL"),

@@ -60,7 +60,7 @@ def program(tmp_path: Path, source: str) -> CountSettings:
         ("paper.txt", "a PDF"),
         ("wide.txt", "UTF-16"),
         ("text.zst", "a zstd file"),
-        ("dangling", "unreadable"),
+        ("dangling", "a link that leads to no file"),
         ("pipe", "not a regular file"),
     ],
 )

@@ -132,7 +132,7 @@ def test_long_outage_is_said(
     slept = list[float]()
     now = iter(range(0, 10_000, 4))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
-    monkeypatch.setattr(outages, "sleep", slept.append)
+    monkeypatch.setattr(outages, "pause", slept.append)
     outage = Outage()
 
     with caplog.at_level(logging.WARNING):
@@ -146,7 +146,7 @@ def test_long_outage_is_said(
 def test_what_a_service_asks_for_is_waited(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pause is as long as the service asks, if that is longer."""
     slept = list[float]()
-    monkeypatch.setattr(outages, "sleep", slept.append)
+    monkeypatch.setattr(outages, "pause", slept.append)
 
     for asked_s in (0, 3, 20):
         Outage().wait(ServiceError("busy", "ServerBusy", 503, asked_s), 5)
