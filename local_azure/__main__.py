@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 def _path(text: str) -> Path:
     """Read a path as a shell does; an option behind `=` has its `~` still."""
     if not text or re.match(r"(?i)az:|[a-z][a-z0-9+.-]+:/", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no path of this machine")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a path of this machine")
     return Path(text).expanduser()
 
 

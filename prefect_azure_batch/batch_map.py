@@ -52,6 +52,8 @@ class BatchMap:
         # Prefect could not send them, and would not say which.
         for name, text in (("command", command), *(("input", pattern) for pattern in inputs)):
             check_text(text, name)
+        check_text(options.get("output_dir", ""), "output_dir")
+        check_text(options.get("root") or "", "root")
         given = {"output_suffix": output_suffix, "plan_only": plan_only, **options}
         return self.flow(command, list(inputs), **given)
 

@@ -25,7 +25,7 @@ def local_path(text: str, setting: str) -> str:
     check_text(text, setting)
     given = without_sas(repr(text))
     if not text or "\0" in text:
-        raise ConfigurationError(f"{setting} {given} is no path: name a file or a folder")
+        raise ConfigurationError(f"{setting} {given} is not a path: name a file or a folder")
     if URL.match(text):
         raise ConfigurationError(
             f"{setting} {given} looks like a URL: name a path of this machine (if it is one, "

@@ -90,8 +90,8 @@ def as_markdown(summary: Summary) -> str:
     rows = (tuple(row.values()) for row in page_rows(result))
     lines += table(result.page_columns(), rows)
     if summary.left_out:
-        words = left_out_in_words(summary.left_out, MOST_LEFT_OUT)
-        lines += ["", "## Left out", "", escaped(words, LONGEST_LEFT_OUT)]
+        text = left_out_in_words(summary.left_out, MOST_LEFT_OUT)
+        lines += ["", "## Left out", "", escaped(text, LONGEST_LEFT_OUT)]
     lines += ["", "## Time", ""]
     phases = [(name, f"{seconds:.1f}") for name, seconds in summary.phases_s.items()]
     lines += table(("Phase", "Seconds"), [*phases, ("all", f"{summary.elapsed_s:.1f}")])

@@ -145,8 +145,8 @@ def print_result(
         left_out = result.num_inputs - MOST_INPUTS
         console.print(f"and {left_out} inputs more: see {Path(output_dir) / CSV_NAME}")
     if result.left_out:
-        words = left_out_in_words(result.left_out)
-        console.print(f"left out, {words}; all: {Path(output_dir) / JSON_NAME}", markup=False)
+        text = left_out_in_words(result.left_out)
+        console.print(f"left out, {text}; all: {Path(output_dir) / JSON_NAME}", markup=False)
     ended = datetime.now().astimezone()
     console.print(
         f"{result.num_inputs} inputs; {began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S}, "

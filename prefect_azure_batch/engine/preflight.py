@@ -31,7 +31,7 @@ def prepare_output_dir(output_dir: str) -> Path:
     """Make the output folder and try to write there, before anything is created.
 
     Raises:
-        ConfigurationError: the folder cannot be made or written to, or is no path.
+        ConfigurationError: the folder cannot be made or written to, or is not a path.
     """
     folder = Path(local_path(output_dir, "output_dir")).absolute()
     probe = folder / ".output-dir-probe"

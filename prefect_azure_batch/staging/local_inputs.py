@@ -76,7 +76,7 @@ def find_inputs(
     Raises:
         BadInput: a pattern stands for nothing, a file that is named is not readable or is
             refused, or two inputs have one name.
-        ConfigurationError: a pattern is no path, or a URL of another kind.
+        ConfigurationError: a pattern is not a path, or a URL of another kind.
     """
     if not patterns:
         raise BadInput("no input given: name files, folders, globs or az://container/prefix")
@@ -109,7 +109,7 @@ def blob_prefix(pattern: str) -> BlobPlace:
     if RUNS_CONTAINER.fullmatch(container):
         raise BadInput(
             f"input {pattern!r}: container {container} is a run's own, and deleted with it: what "
-            "a run wrote is no input; copy it into a container of yours, or give the output folder"
+            "a run wrote is not an input; copy it into a container of yours, or give the output folder"
         )
     return BlobPlace(container, prefix)
 
@@ -277,5 +277,5 @@ def _read_record(folder: str) -> frozenset[str] | None:
 
 
 def _refuse(reason: str, inputs: Inputs) -> None:
-    words = left_out_in_words(inputs.left_out)
-    raise BadInput(f"{reason}; left out, {words}" if words else reason)
+    text = left_out_in_words(inputs.left_out)
+    raise BadInput(f"{reason}; left out, {text}" if text else reason)

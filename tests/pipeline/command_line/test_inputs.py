@@ -1,4 +1,4 @@
-"""Inputs as a user gives them: names, earlier results, what is left out, what is no path."""
+"""Inputs as a user gives them: names, earlier results, what is left out, what is not a path."""
 
 import csv
 import json
@@ -77,7 +77,7 @@ def test_folders_are_kept_and_results_are_no_inputs(
         (["x/a", "x/itself.txt"], "'x/itself.txt' is a link that leads to no file"),
         (["x/a", b"caf\xe9.txt"], r"'caf\xe9.txt' is not UTF-8"),
         (["x/a", "--output-dir", "az://out/x"], "output_dir 'az://out/x' looks like a URL"),
-        (["x/a", "--output-dir", ""], "output_dir '' is no path"),
+        (["x/a", "--output-dir", ""], "output_dir '' is not a path"),
         (["x/a", "--root", "abfss://c@a/x"], "root 'abfss://c@a/x' looks like a URL"),
         (["AZ://c/x"], "write az://container/prefix"),
         (["az:/c/x"], "write az://container/prefix"),

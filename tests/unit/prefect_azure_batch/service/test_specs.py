@@ -259,7 +259,7 @@ def test_own_program_is_given_no_sas(run: Run) -> None:
     assert "sig=" not in task.command_line
     assert task.output_files is not None
     upload = task.output_files[-1].as_dict()
-    assert upload["filePattern"] == "output/uploaded"
+    assert upload["filePattern"] == "uploaded-output"
     assert upload["uploadOptions"] == {"uploadCondition": "tasksuccess"}
     assert upload["destination"]["container"] == {
         "path": "a_OUTPUT.txt",
