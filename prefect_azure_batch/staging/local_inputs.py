@@ -109,7 +109,8 @@ def blob_prefix(pattern: str) -> BlobPlace:
     if RUNS_CONTAINER.fullmatch(container):
         raise BadInput(
             f"input {pattern!r}: container {container} is a run's own, and deleted with it: what "
-            "a run wrote is not an input; copy it into a container of yours, or give the output folder"
+            "a run wrote is not an input; copy it into a container of yours, or give its output "
+            "folder"
         )
     return BlobPlace(container, prefix)
 
