@@ -58,8 +58,10 @@ class BatchMap:
         from prefect_azure_batch.model.list_file import ListFile  # noqa: PLC0415 - Pydantic
         from prefect_azure_batch.staging.list_files import as_parameter  # noqa: PLC0415 - as above
 
-        # Prefect could not send it, and would not say why.
+        # Prefect could not send them, and would not say which. Inputs may be in a file.
         check_text(command, "command")
+        check_text(options.get("output_dir", ""), "output_dir")
+        check_text(options.get("root") or "", "root")
         listed = inputs if isinstance(inputs, ListFile) else as_parameter(inputs)
         given = {"output_suffix": output_suffix, "plan_only": plan_only, **options}
         return self.flow(command, listed, **given)

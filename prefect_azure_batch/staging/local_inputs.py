@@ -106,8 +106,9 @@ def blob_prefix(pattern: str) -> BlobPlace:
         raise BadInput(f"input {pattern!r} names no container: write {BLOB_SCHEME}container/prefix")
     if RUNS_CONTAINER.fullmatch(container):
         raise BadInput(
-            f"input {pattern!r}: container {container} is a run's own, and deleted with it; copy "
-            "what it wrote into a container of yours, or give the output folder"
+            f"input {pattern!r}: container {container} is a run's own, and deleted with it: what "
+            "a run wrote is not an input; copy it into a container of yours, or give its output "
+            "folder"
         )
     return BlobPlace(container, prefix)
 
