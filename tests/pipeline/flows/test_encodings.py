@@ -98,7 +98,7 @@ def test_undecodable_bytes_are_refused_if_asked(texts: list[str]) -> None:
     job = QUICK.model_copy(update={"on_undecodable": "refuse"})
 
     with pytest.raises(
-        BatchTasksFailed, match=r"'small\.txt': 4 bytes are not utf-8: name its encoding"
+        BatchTasksFailed, match=r"'input/small\.txt': 4 bytes are not utf-8: name its encoding"
     ):
         top_words([texts[0], texts[3]], job=job)
 
