@@ -180,7 +180,8 @@ def table_of(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> Ta
     for row in rows:
         table.add_row(*map(cell, row.values()))
     # Whole, over as many lines as it takes.
-    table.columns[-1].overflow = "fold"
+    for column in table.columns:
+        column.overflow = "fold"
     return table
 
 

@@ -29,7 +29,7 @@ def test_local_run_prints_the_outputs(
     prefect_server: PrefectServer, marked: Marked, tmp_path: Path
 ) -> None:
     """`--local` needs nothing else: a row for each input, and no process is left."""
-    environment = prefect_server.environment | mark_for_children(marked)
+    environment = prefect_server.environment | mark_for_children(marked) | {"COLUMNS": "300"}
     command = f"'{LINE_STATS}' --matching '^T'"
     options = ("--local", "--output-suffix", ".json")
 

@@ -131,7 +131,7 @@ def test_dot_env_that_cannot_be_read_is_named(tmp_path: Path, command: tuple[str
         (["--help"], 0, "--num-words"),
         ([SAMPLE, "--num-words", "0"], 2, "Must be >= 1"),
         ([SAMPLE, "--no-such-option"], 2, "--no-such-option"),
-        ([SAMPLE, "--encoding", "klingon"], 2, "'klingon' is not one that Python reads"),
+        ([SAMPLE, "--encoding", "klingon"], 2, "'klingon' is not one that Python"),
         (["nothing*.txt"], 1, "matches no file"),
         ([], 1, "no input given"),
         ([SAMPLE, "--local", "--batch-credentials", "x"], 1, "brings its own accounts"),

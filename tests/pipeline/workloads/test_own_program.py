@@ -81,7 +81,7 @@ def test_example_on_this_machine(
     prefect_server: PrefectServer, marked: Marked, tmp_path: Path
 ) -> None:
     """With `--local` the example leaves its outputs and a table of them, and nothing else."""
-    environment = prefect_server.environment | mark_for_children(marked)
+    environment = prefect_server.environment | mark_for_children(marked) | {"COLUMNS": "300"}
     samples = [str(path) for path in sorted((PROJECT / "data").glob("*.txt"))]
     options = ["--program", LINE_STATS, "--arg=--matching", "--arg", "^T", "--output-suffix=.json"]
 
