@@ -60,7 +60,10 @@ def test_results(tmp_path: Path) -> None:
     top_words(["a.txt", "fresh.txt"], pool=pool, job=QUICK.model_copy(update={"total": True}))
 
     result = json.loads((tmp_path / "results" / "results.json").read_text())
-    assert result["inputs"] == {"a.txt": [["word", 2]], "fresh.txt": [["new", 1], ["word", 1]]}
+    assert result["inputs"] == {
+        "a.txt": {"source": "a.txt", "words": [["word", 2]]},
+        "fresh.txt": {"source": "fresh.txt", "words": [["new", 1], ["word", 1]]},
+    }
     assert result["total"] == [["word", 3], ["new", 1]]
     assert set(result["phases_s"]) >= {"preflight", "upload", "nodes and batch tasks", "download"}
     assert sum(result["phases_s"].values()) == pytest.approx(result["elapsed_s"], abs=0.01)
@@ -70,7 +73,8 @@ def test_results(tmp_path: Path) -> None:
         words = [row["word"] for row in csv.DictReader(file)]
     assert words == ["word", "new", "word", "new", "word"]
     first, *_ = json.loads(newest_artifact("top-words"))
-    assert first == {"input": "(all inputs)", "word": "word", "count": 3, "bar": "█" * 20}
+    cells = {"word": "word", "count": 3, "bar": "█" * 20, "source": ""}
+    assert first == {"input": "(all inputs)", **cells}
     assert "node-seconds" in newest_artifact("summary")
     assert task_run("topNtask1: fresh.txt").state.is_completed()
     assert task_run("total-1-0: a.txt, fresh.txt").state.is_completed()
