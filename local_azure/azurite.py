@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from local_azure.azurite_hosts import guarding
 from local_azure.guard import guard
 from local_azure.service import LocalAzureError, Service, open_log
 
@@ -182,9 +183,7 @@ def _command() -> list[str | Path]:
 def _environment(hosts: Sequence[str]) -> dict[str, str]:
     """Return ours without Azurite's variables, which would replace its account or its storage."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AZURITE_")}
-    guard = str(_PACKAGE / "azurite_hosts.cjs").replace("\\", "\\\\").replace('"', '\\"')
-    options = f'{os.environ.get("NODE_OPTIONS", "")} --require "{guard}"'.strip()
-    return {**kept, "NODE_OPTIONS": options, "LOCAL_AZURE_ALLOWED_HOSTS": ",".join(hosts)}
+    return guarding(kept, hosts)
 
 
 def _new_folder(data_dir: Path | None) -> Path:

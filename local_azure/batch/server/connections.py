@@ -4,13 +4,12 @@ import asyncio
 import socket
 import struct
 
-import h11
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _RESET = struct.pack("ii", 1, 0)
-_TOO_LATE = b"The request did not come in time."
+_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class Connection(H11Protocol):
@@ -46,12 +45,12 @@ class Connection(H11Protocol):
 
     def _awaited(self) -> str | None:
         """What the client owes: the head of a request, the rest of one that is answered."""
-        if self.conn.their_state is h11.IDLE:
+        ours, theirs = map(repr, (self.conn.our_state, self.conn.their_state))
+        if theirs == "IDLE":
             # Between two requests silence has a limit of its own.
             is_silent = self.timeout_keep_alive_task is not None
             return None if is_silent else "head"
-        is_answered = self.conn.our_state is h11.DONE
-        return "rest" if is_answered and self.conn.their_state is h11.SEND_BODY else None
+        return "rest" if (ours, theirs) == ("DONE", "SEND_BODY") else None
 
     def _watch(self) -> None:
         awaited = self._awaited()
@@ -73,19 +72,8 @@ class Connection(H11Protocol):
             return
         has_begun = bool(self.conn.trailing_data[0])
         if self._phase == "head" and has_begun:
-            self._say_too_late()
+            self.transport.write(_TOO_LATE)
         self.transport.close()
-
-    def _say_too_late(self) -> None:
-        headers = [("content-type", "text/plain"), ("connection", "close")]
-        headers += [("content-length", str(len(_TOO_LATE)))]
-        answer = (
-            h11.Response(status_code=408, headers=headers),
-            h11.Data(data=_TOO_LATE),
-            h11.EndOfMessage(),
-        )
-        for event in answer:
-            self.transport.write(self.conn.send(event) or b"")
 
 
 class NoAnswer(Response):

@@ -1,9 +1,14 @@
-// Loaded by node before Azurite: refuses the requests of pages in a browser, as the Batch emulator
-// does (batch/server/hosts.py). Azurite checks neither the Host nor the Origin, and its account
-// key is public.
-"use strict";
+"""What stands in front of Azurite, which checks neither Host nor Origin and has a public key.
 
-const http = require("node:http");
+Node loads a program of ours before Azurite; it refuses the requests of pages in a browser, as the
+Batch emulator does (`batch/server/hosts.py`).
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+
+_PROGRAM = r"""
+import http from "node:http";
 
 const HOST = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9_.-]+?))\.?(?::\d*)?$/;
 const LOOPBACK = /^(?:localhost|[a-z0-9_.-]+\.localhost|127\.\d+\.\d+\.\d+|::1)$/;
@@ -49,3 +54,17 @@ http.Server.prototype.emit = function (event, request, response, ...rest) {
   refuse(request, response, reason);
   return true;
 };
+"""
+
+
+def guarding(environment: Mapping[str, str], hosts: Sequence[str]) -> dict[str, str]:
+    """Return an environment in which node loads the program before what it is asked to run.
+
+    Args:
+        environment: the variables to add to.
+        hosts: names by which clients may call Azurite, beside those of loopback.
+    """
+    program = base64.b64encode(_PROGRAM.encode()).decode()
+    given = environment.get("NODE_OPTIONS", "")
+    options = f"{given} --import=data:text/javascript;base64,{program}".lstrip()
+    return {**environment, "NODE_OPTIONS": options, "LOCAL_AZURE_ALLOWED_HOSTS": ",".join(hosts)}
