@@ -123,7 +123,7 @@ def test_wide_text_without_a_mark(order: str) -> None:
     assert "utf-16-le" in why_no_text(head, "utf-8")
     assert "has no byte order mark" in why_no_text(head, "utf-16")
     assert why_no_text(head, f"utf-16-{order}") == ""
-    assert "NUL" in why_no_text("te\0xt".encode(f"utf-16-{order}"), f"utf-16-{order}")
+    assert "NUL" in why_no_text("wi\0de".encode(f"utf-16-{order}"), f"utf-16-{order}")
 
 
 @pytest.mark.parametrize(
