@@ -82,8 +82,9 @@ class Result:
         return {"undecodable_bytes": self._bad_bytes(str(row["input"]))}
 
     def _bad_bytes(self, name: str) -> int:
-        whole = sum(self.undecodable.values())
-        return whole if name == TOTAL_TITLE else self.undecodable.get(name, 0)
+        if name == TOTAL_TITLE:
+            return sum(self.undecodable.values())
+        return self.undecodable.get(name, 0)
 
     def warning(self, encoding: str) -> str:
         """Return how many bytes of which inputs could not be decoded; empty if all could."""
@@ -104,8 +105,8 @@ class Result:
 
     def csv_rows(self) -> Iterator[Sequence[Cell]]:
         """Yield one row for each word; those of the total have no input."""
-        for word, count in self.total or ():
-            yield "", word, count, self._bad_bytes(TOTAL_TITLE)
+        whole = self._bad_bytes(TOTAL_TITLE)
+        yield from (("", word, count, whole) for word, count in self.total or ())
         for name, counts in self.words.items():
             bad = self.undecodable.get(name, 0)
             # What has undecodable bytes has a row, even without a word.
