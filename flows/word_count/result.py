@@ -86,8 +86,9 @@ class Result:
         return {**bad_bytes, "source": self.sources.get(name, "")}
 
     def _bad_bytes(self, name: str) -> int:
-        whole = sum(self.undecodable.values())
-        return whole if name == TOTAL_TITLE else self.undecodable.get(name, 0)
+        if name == TOTAL_TITLE:
+            return sum(self.undecodable.values())
+        return self.undecodable.get(name, 0)
 
     def warning(self, encoding: str) -> str:
         """Return how many bytes of which inputs could not be decoded; empty if all could."""
@@ -108,8 +109,9 @@ class Result:
 
     def csv_rows(self) -> Iterator[Sequence[Cell]]:
         """Yield one row for each word; those of the total have no input."""
+        whole = self._bad_bytes(TOTAL_TITLE)
         for word, count in self.total or ():
-            yield "", word, count, self._bad_bytes(TOTAL_TITLE), ""
+            yield "", word, count, whole, ""
         for name, counts in self.words.items():
             bad, source = self.undecodable.get(name, 0), self.sources.get(name, "")
             # What has undecodable bytes has a row, even without a word.

@@ -123,21 +123,14 @@ def test_wide_text_without_a_mark(order: str) -> None:
     assert "utf-16-le" in why_no_text(head, "utf-8")
     assert "has no byte order mark" in why_no_text(head, "utf-16")
     assert why_no_text(head, f"utf-16-{order}") == ""
-    assert "NUL" in why_no_text("te\0xt".encode(f"utf-16-{order}"), f"utf-16-{order}")
+    assert "NUL" in why_no_text("wi\0de".encode(f"utf-16-{order}"), f"utf-16-{order}")
 
 
 @pytest.mark.parametrize(
     "text",
     [
         *("", "PAR1 is a format", "ORC armies", "BM, a firm", "MZ\n", "ID3 tags", "GIF89a is old"),
-        *(
-            "07070 is a zip code",
-            "BZh9 is not a text",
-            "OTTO I.",
-            "PK and more",
-            "RIFF, WAVE",
-            "LZIP",
-        ),
+        *("07070 is a zip code", "BZh9 is short", "OTTO I.", "PK and more", "RIFF, WAVE", "LZIP"),
         *("ÿþ by a mistake", "{\\rtf1 text}", "%!PS", "<html>", "\x1b[31mred\x1b[0m", "7z"),
     ],
 )
