@@ -22,6 +22,7 @@ from prefect_azure_batch.collecting.verified_files import fetch
 from prefect_azure_batch.errors import ConfigurationError, OutputDamaged, ServiceError
 from prefect_azure_batch.model.result import Ending, ExitRecord, Failure
 from prefect_azure_batch.model.tasks import BlobPlace, PlannedTask
+from prefect_azure_batch.model.written_files import not_written
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.parallel import NUM_THREADS, TURN_S
 from prefect_azure_batch.service.specs import log_folder
@@ -121,8 +122,7 @@ class Downloads:
             self._collect(planned, ending)
         except OSError as error:
             raise ConfigurationError(
-                f"output_dir {str(self._folder)!r} took no file {error.filename!r}: "
-                f"{error.strerror}; make room there, or name another folder"
+                not_written(Path(error.filename or self._folder / planned.id), error)
             ) from error
 
     def _collect(self, planned: PlannedTask, ending: Ending | None) -> None:

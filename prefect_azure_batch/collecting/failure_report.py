@@ -16,6 +16,7 @@ from prefect_azure_batch.errors import BatchTaskError, BatchTasksFailed, OutputM
 from prefect_azure_batch.messages import few, indented
 from prefect_azure_batch.model.result import Ending, Failure
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.written_files import naming
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.step import step
 
@@ -88,8 +89,11 @@ def report_failures(context: WorkContext, failures: Sequence[Failure]) -> None:
 def write_failures(run: Run, failures: Sequence[Failure], folder: Path) -> str:
     """Write the report and the file of all failures; return the report."""
     report = failure_report(run, failures, folder)
-    (folder / REPORT_NAME).write_text(report, "utf-8")
-    with (folder / ALL_NAME).open("w", encoding="utf-8", newline="") as file:
+    path = folder / REPORT_NAME
+    with naming(path):
+        path.write_text(report, "utf-8")
+    path = folder / ALL_NAME
+    with naming(path), path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(ROW)
         writer.writerows(_rows(failures))

@@ -13,6 +13,7 @@ from prefect_azure_batch.collecting.summary import (
     write_csv,
     write_json,
 )
+from prefect_azure_batch.model.written_files import naming
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.refusals import error_code
 from prefect_azure_batch.service.step import step
@@ -29,10 +30,15 @@ def publish_results(context: WorkContext, summary: Summary) -> None:
     Args:
         context: whose folder; files of these names are replaced.
         summary: what was found, and what it took.
+
+    Raises:
+        ConfigurationError: the folder takes no more.
     """
-    with (context.folder / JSON_NAME).open("w", encoding="utf-8") as file:
+    path = context.folder / JSON_NAME
+    with naming(path), path.open("w", encoding="utf-8") as file:
         write_json(summary, file)
-    with (context.folder / CSV_NAME).open("w", encoding="utf-8", newline="") as file:
+    path = context.folder / CSV_NAME
+    with naming(path), path.open("w", encoding="utf-8", newline="") as file:
         write_csv(summary, file)
     # The files first: they are there even if Prefect's server is lost.
     result = summary.result

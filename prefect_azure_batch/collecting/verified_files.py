@@ -10,6 +10,7 @@ from azure.storage.blob import BlobClient, BlobProperties
 from prefect_azure_batch.errors import ServiceError
 from prefect_azure_batch.model.tasks import BlobPlace
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.model.written_files import naming
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.outages import Backoff, Outage
@@ -80,7 +81,7 @@ def _read(blob: BlobClient, path: Path) -> str:
     try:
         content = blob.download_blob()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with naming(path), partial.open("wb") as file:
             for block in content.chunks():
                 md5.update(block)
                 size += file.write(block)

@@ -1,4 +1,4 @@
-"""Files of `NAME=value` or `export NAME=value` lines, in any encoding of Unicode that says which."""
+"""Files of `NAME=value` or `export NAME=value` lines, in any encoding of Unicode."""
 
 import codecs
 from io import StringIO

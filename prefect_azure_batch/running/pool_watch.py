@@ -20,7 +20,7 @@ from prefect_azure_batch.errors import (
     PoolResizeFailed,
     StartTaskFailed,
 )
-from prefect_azure_batch.messages import last_lines, without_sas
+from prefect_azure_batch.messages import TAIL_BYTES, last_lines, without_sas
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.running.changed_items import Changes
 from prefect_azure_batch.running.events import VISIBLE, Announcer
@@ -185,7 +185,12 @@ class PoolWatch:
     def stderr(self, node_id: str, path: str) -> str:
         """Return the last lines of a file of a node, or why they cannot be had."""
         try:
-            content = b"".join(self._batch.download_node_file(self._pool_id, node_id, path))
+            names = (self._pool_id, node_id, path)
+            size = int(self._batch.get_node_file_properties(*names).content_length)
+            # A program that runs wild leaves gigabytes, which would all be in memory.
+            last = f"bytes={max(0, size - TAIL_BYTES)}-{size - 1}"
+            found = self._batch.download_node_file(*names, ocp_range=last) if size else ()
+            content = b"".join(found)
         except AzureError as error:
             # The failure itself is what must be reported; its evidence can be out of reach.
             return f"({path} could not be read: {error_code(error) or type(error).__name__})"

@@ -32,7 +32,7 @@ _ALL = "SELECT noun, record FROM records ORDER BY serial"
 
 
 class JournalError(Exception):
-    """The database is in use, or of another version of this project."""
+    """The database is in use, full, or of another version of this project."""
 
 
 class Journal:
@@ -46,6 +46,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = path.with_suffix(".lock").open("wb")
         try:
@@ -84,15 +85,21 @@ class Journal:
         if not self._changed:
             return
         # Leaving the block commits; an error rolls back, and the changes are kept for the next try.
-        with self._database:
-            self._database.execute("BEGIN")
-            for (noun, key), record in self._changed.items():
-                if record is None:
-                    self._database.execute(_REMOVE, (noun, key))
-                else:
-                    row = (noun, key, record.serial, codec.encode(record))
-                    self._database.execute(_PUT, row)
+        try:
+            with self._database:
+                self._write_changes()
+        except sqlite3.OperationalError as error:
+            raise JournalError(f"{self._path} could not be written: {error}") from error
         self._changed.clear()
+
+    def _write_changes(self) -> None:
+        self._database.execute("BEGIN")
+        for (noun, key), record in self._changed.items():
+            if record is None:
+                self._database.execute(_REMOVE, (noun, key))
+            else:
+                row = (noun, key, record.serial, codec.encode(record))
+                self._database.execute(_PUT, row)
 
     def close(self) -> None:
         """Write what has changed, and close the database and release its lock."""
