@@ -155,6 +155,10 @@ def _write_atomically(path: Path, content: str) -> None:
         with os.fdopen(number, "w") as file:
             file.write(content)
         Path(part).replace(path)
+    except OSError as error:
+        # Of a full disk, Python does not say which file it was.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         Path(part).unlink(missing_ok=True)
 

@@ -8,6 +8,8 @@ from prefect_azure_batch.plain_text import visible
 # Of stderr, in errors and reports.
 STDERR_LINES = 20
 LONGEST_LINE = 300
+# What is read of a log for them.
+TAIL_BYTES = 64 * 1024
 MOST_NAMES = 10
 SIGNATURE = re.compile(r"(?i)\b(sig=)[^&\s\"'<>]+")
 _ROLE = (

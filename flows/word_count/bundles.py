@@ -88,6 +88,10 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
         with partial.open("wb") as file:
             copyfileobj(_stream(tar, member), file)
         partial.replace(path)
+    except OSError as error:
+        # Of a full disk, Python does not say which file it was.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

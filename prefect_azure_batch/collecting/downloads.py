@@ -23,6 +23,7 @@ from prefect_azure_batch.collecting.verified_files import fetch
 from prefect_azure_batch.errors import ConfigurationError, OutputDamaged, ServiceError
 from prefect_azure_batch.model.result import Ending, ExitRecord, Failure
 from prefect_azure_batch.model.tasks import BlobPlace, PlannedTask
+from prefect_azure_batch.model.disk_errors import not_written
 from prefect_azure_batch.model.written_files import md5_of
 from prefect_azure_batch.plain_text import one_line
 from prefect_azure_batch.service.context import WorkContext
@@ -124,8 +125,7 @@ class Downloads:
             self._collect(planned, ending)
         except OSError as error:
             raise ConfigurationError(
-                f"output_dir {str(self._folder)!r} took no file {error.filename!r}: "
-                f"{error.strerror}; make room there, or name another folder"
+                not_written(Path(error.filename or self._folder / planned.id), error)
             ) from error
 
     def _collect(self, planned: PlannedTask, ending: Ending | None) -> None:

@@ -18,6 +18,7 @@ from prefect_azure_batch.messages import few, indented
 from prefect_azure_batch.model.output_record import ALL_FAILURES_NAME, REPORT_NAME
 from prefect_azure_batch.model.result import Ending, Failure
 from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.disk_errors import naming
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.step import step
 
@@ -104,8 +105,11 @@ def write_failures(
 ) -> str:
     """Write the report and the file of all failures; return the report."""
     report = failure_report(run, failures, folder, sources)
-    (folder / REPORT_NAME).write_text(report, "utf-8")
-    with (folder / ALL_FAILURES_NAME).open("w", encoding="utf-8", newline="") as file:
+    path = folder / REPORT_NAME
+    with naming(path):
+        path.write_text(report, "utf-8")
+    path = folder / ALL_FAILURES_NAME
+    with naming(path), path.open("w", encoding="utf-8", newline="") as file:
         write_rows(file, ROW, _rows(failures, sources))
     return report
 

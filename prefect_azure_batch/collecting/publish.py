@@ -19,6 +19,7 @@ from prefect_azure_batch.collecting.summary import (
     write_csv,
     write_json,
 )
+from prefect_azure_batch.model.disk_errors import naming
 from prefect_azure_batch.model.output_record import CSV_NAME, JSON_NAME
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.refusals import error_code
@@ -50,10 +51,15 @@ def publish_results(context: WorkContext, summary: Summary) -> None:
     Args:
         context: whose folder; files of these names are replaced.
         summary: what was found, and what it took.
+
+    Raises:
+        ConfigurationError: the folder takes no more.
     """
-    with _replaced(context.folder / JSON_NAME) as file:
+    path = context.folder / JSON_NAME
+    with naming(path), _replaced(path) as file:
         write_json(summary, file)
-    with _replaced(context.folder / CSV_NAME) as file:
+    path = context.folder / CSV_NAME
+    with naming(path), _replaced(path) as file:
         write_csv(summary, file)
     # The files first: they are there even if Prefect's server is lost.
     result = summary.result

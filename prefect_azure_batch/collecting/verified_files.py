@@ -9,6 +9,7 @@ from azure.storage.blob import BlobClient, BlobProperties
 
 from prefect_azure_batch.model.tasks import BlobPlace
 from prefect_azure_batch.model.workload import Workload
+from prefect_azure_batch.model.disk_errors import naming
 from prefect_azure_batch.model.written_files import WrittenFiles, md5_of
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.context import WorkContext
@@ -86,7 +87,7 @@ def _read(blob: BlobClient, path: Path, written: WrittenFiles) -> str:
     try:
         content = blob.download_blob()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with naming(path), partial.open("wb") as file:
             for block in content.chunks():
                 md5.update(block)
                 size += file.write(block)

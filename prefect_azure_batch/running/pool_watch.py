@@ -26,7 +26,7 @@ from prefect_azure_batch.errors import (
     ServiceError,
     StartTaskFailed,
 )
-from prefect_azure_batch.messages import last_lines, said
+from prefect_azure_batch.messages import TAIL_BYTES, last_lines, said
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.running.changed_items import Changes
 from prefect_azure_batch.running.events import VISIBLE, Announcer
@@ -196,14 +196,20 @@ class PoolWatch:
         for _ in range(READS):
             try:
                 with service_errors(f"read {path}"):
-                    content = b"".join(self._batch.download_node_file(self._pool_id, node_id, path))
-                return last_lines(content)
+                    return last_lines(self._tail_of(node_id, path))
             except ServiceError as error:
                 # The failure itself is what must be reported; its evidence can be out of reach.
                 reason = error.code or str(error)
                 if not is_unanswered(error):
                     break
         return f"({path} could not be read: {reason})"
+
+    def _tail_of(self, node_id: str, path: str) -> bytes:
+        names = (self._pool_id, node_id, path)
+        size = int(self._batch.get_node_file_properties(*names).content_length)
+        # A program that runs wild leaves gigabytes, which would all be in memory.
+        last = f"bytes={max(0, size - TAIL_BYTES)}-{size - 1}"
+        return b"".join(self._batch.download_node_file(*names, ocp_range=last)) if size else b""
 
     def _see_lost_nodes(self) -> None:
         """Find out which nodes have left the pool without having been seen to go."""

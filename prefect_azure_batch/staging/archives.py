@@ -4,6 +4,7 @@ An archive is a plain tar without times and owners: equal inputs make equal byte
 that is there already is recognised. It is never held in memory.
 """
 
+import errno
 import hashlib
 import io
 import os
@@ -15,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from prefect_azure_batch.errors import BadInput
+from prefect_azure_batch.errors import BadInput, ConfigurationError
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.model.tasks import FileOnDisk, InputFile, Level, Upload
 from prefect_azure_batch.model.workload import Workload
@@ -41,6 +42,7 @@ def opened(upload: Upload) -> Iterator[IO[bytes]]:
 
     Raises:
         BadInput: a file cannot be read, or became shorter since it was found.
+        ConfigurationError: no room for the archive.
     """
     try:
         if isinstance(upload.content, bytes):
@@ -54,6 +56,12 @@ def opened(upload: Upload) -> Iterator[IO[bytes]]:
                 archive.seek(0)
                 yield archive
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            folder = tempfile.gettempdir()
+            raise ConfigurationError(
+                f"no room in {folder!r} for the archive that becomes blob {upload.place.name!r}: "
+                "make some, or set TMPDIR to another folder"
+            ) from error
         raise BadInput(f"cannot read what becomes blob {upload.place.name!r}: {error}") from error
 
 

@@ -129,10 +129,15 @@ def download(url: str, path: Path, mode: int, halt: Halt) -> None:
             with halt.unless():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 file = open_to_write(path, mode)
-            with file:
-                for block in _blocks(reply, url):
-                    with halt.unless():
-                        file.write(block)
+            try:
+                with file:
+                    for block in _blocks(reply, url):
+                        with halt.unless():
+                            file.write(block)
+            except OSError as error:
+                # Of a full disk, Python does not say which file it was.
+                error.filename = error.filename or str(path)
+                raise
 
     _retry(attempt)
 

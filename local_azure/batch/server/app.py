@@ -34,6 +34,7 @@ from local_azure.batch.server.file_answers import FileAnswer
 from local_azure.batch.server.hosts import Hosts
 from local_azure.batch.server.routes import OPERATIONS, Operation
 from local_azure.batch.server.tls import certificate_in
+from local_azure.batch.state.journal import JournalError
 from local_azure.batch.state.service import BatchService
 from local_azure.batch.wire.errors import BatchError, error_body, invalid_query, not_implemented
 from local_azure.batch.wire.formats import CONTENT_TYPE
@@ -114,7 +115,9 @@ class _Front:
 
     async def broken(self, request: Request, error: Exception) -> Response:
         """Answer when the emulator itself failed."""
-        text = f"The emulator failed: {type(error).__name__}; its log has the trace."
+        # Of our own errors the text is for people; of others it could hold anything.
+        reason = str(error) if isinstance(error, JournalError) else type(error).__name__
+        text = f"The emulator failed: {reason}; its log has the trace."
         return self._error(request, BatchError(500, "InternalError", text))
 
     def _authenticate(self, request: Request) -> None:

@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 
 class JournalError(Exception):
-    """The database is in use, or of another version of this project."""
+    """The database is in use, full, or of another version of this project."""
 
 
 class Journal:
@@ -58,6 +58,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = path.with_suffix(".lock").open("wb")
         try:
@@ -125,6 +126,9 @@ class Journal:
             loop = asyncio.get_running_loop()
             try:
                 await loop.run_in_executor(self._thread, self._write, changes)
+            except sqlite3.OperationalError as error:
+                self._changed = {**changes, **self._changed}
+                raise JournalError(f"{self._path} could not be written: {error}") from error
             except BaseException:
                 self._changed = {**changes, **self._changed}
                 raise

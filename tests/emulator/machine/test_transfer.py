@@ -216,6 +216,14 @@ def test_a_start_task_has_resource_files(batch: BatchClient, container: Containe
     assert kit.said(batch, job, 'cat "$AZ_BATCH_NODE_SHARED_DIR/in.txt"') == "shared"
 
 
+def test_full_disk_names_the_file(tmp_path: Path) -> None:
+    """Of what a full disk does not take, the name is reported."""
+    (tmp_path / "a.txt").symlink_to("/dev/full")
+
+    with serving(_Luring) as url, pytest.raises(OSError, match=r"a\.txt"):
+        download(f"{url}/a", tmp_path / "a.txt", Halt())
+
+
 @pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"])
 def test_proxy_is_asked_for_real_services_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str

@@ -190,6 +190,34 @@ def test_folder_that_takes_no_file(
             downloads.finish()
 
 
+def test_full_disk_names_the_output(
+    services: Services, run: Run, outputs: ContainerClient, tmp_path: Path
+) -> None:
+    """What a full disk does not take is an error with the file and what to do."""
+    put(outputs, "a_OUTPUT.txt", b"A")
+    (tmp_path / ".a_OUTPUT.txt.part").symlink_to("/dev/full")
+
+    with Downloads(a_context(services, run, folder=tmp_path)) as downloads:
+        downloads.begin(PLANNED, GOOD)
+        full = r"took no file 'a_OUTPUT\.txt': No space left.*make room"
+        with pytest.raises(ConfigurationError, match=full):
+            downloads.finish()
+
+
+def test_full_disk_names_the_output_of_a_bundle(
+    services: Services, run: Run, outputs: ContainerClient, tmp_path: Path
+) -> None:
+    """So does one that comes out of an archive."""
+    members = {"a_OUTPUT.txt": b"A" * 10**5, "b_OUTPUT.txt": b"B"}
+    put(outputs, "bundle0_OUTPUT.tar", archive({"a.txt": 0, "b.txt": 0}, members))
+    (tmp_path / ".a_OUTPUT.txt.part").symlink_to("/dev/full")
+
+    with Downloads(a_context(services, run, folder=tmp_path)) as downloads:
+        downloads.begin(BUNDLE, GOOD)
+        with pytest.raises(ConfigurationError, match=r"a_OUTPUT\.txt.*: No space left.*make room"):
+            downloads.finish()
+
+
 def test_full_folder_is_reported_before_the_end(
     services: Services, run: Run, outputs: ContainerClient, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """What goes wrong with pools and nodes: while others work, the run continues, else it ends."""
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -81,6 +82,24 @@ def test_start_task_that_fails_everywhere_is_the_end(controlled_services: Servic
 
     with pytest.raises(StartTaskFailed, match=r"exit code 9(.|\n)*no such luck"):
         watched.wait()
+
+
+def test_end_of_a_huge_stderr_alone_is_read(controlled_services: Services) -> None:
+    """A start task that runs wild costs neither its bytes in memory nor the end of its stderr."""
+    megabytes = 30
+    wild = f"head -c {megabytes}000000 /dev/zero | tr '\\0' x >&2"
+    watched = a_watched(controlled_services, start=f"{wild}; echo >&2; echo no luck >&2; exit 9")
+    watched.add("true")
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(StartTaskFailed, match="no luck"):
+            watched.wait()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < megabytes * 10**6 / 3
 
 
 def test_unusable_node_beside_a_good_one_is_warned_of(

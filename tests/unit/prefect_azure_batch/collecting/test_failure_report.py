@@ -16,7 +16,7 @@ from prefect_azure_batch.collecting.failure_report import (
     write_failures,
 )
 from prefect_azure_batch.collecting.logs import log_path
-from prefect_azure_batch.errors import BatchTasksFailed, OutputMissing
+from prefect_azure_batch.errors import BatchTasksFailed, ConfigurationError, OutputMissing
 from prefect_azure_batch.model.result import Ending, Failure
 from prefect_azure_batch.model.run import new_run
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
@@ -47,6 +47,15 @@ def write_stderr(folder: Path, number: int, text: str) -> None:
     path = log_path(folder, f"topNtask{number}") / "stderr.txt"
     path.parent.mkdir(parents=True)
     path.write_text(text)
+
+
+@pytest.mark.parametrize("name", ["failures.md", "failures.csv"])
+def test_full_disk_names_the_report(tmp_path: Path, name: str) -> None:
+    """What a full disk does not take is an error with the file and what to do."""
+    (tmp_path / name).symlink_to("/dev/full")
+
+    with pytest.raises(ConfigurationError, match=f"'{name}': No space left.*make room"):
+        write_failures(RUN, [failure(1)], tmp_path)
 
 
 def test_same_cause_whatever_the_input() -> None:
