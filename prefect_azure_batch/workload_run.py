@@ -12,12 +12,12 @@ from prefect.runtime import flow_run
 
 from prefect_azure_batch.clean_up import cleaned_up
 from prefect_azure_batch.collecting.folder_names import folder_of, placeholders_of
-from prefect_azure_batch.collecting.output_folder import check_output_dir, taken
+from prefect_azure_batch.collecting.output_folder import check_output_dir, check_places, taken
 from prefect_azure_batch.engine.attempts import find_run
 from prefect_azure_batch.engine.folder_words import REMEMBERED, folder_words
 from prefect_azure_batch.engine.plan import Plan
 from prefect_azure_batch.engine.preflight import check_storage, plan_run
-from prefect_azure_batch.engine.run_job import run_job
+from prefect_azure_batch.engine.run_job import own_names, run_job
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.model.list_file import ListFile
 from prefect_azure_batch.model.result import ResultTables
@@ -151,6 +151,7 @@ def _preflight(
         run = _new_run(inputs, options).on_pool(pool.existing_pool_id)
         context = RunContext.of(services, run)
         levels, plan = plan_run(context, workload, pool, job, inputs)
+        check_places(folder, own_names(levels))
         yield (
             WorkContext(
                 **{field.name: getattr(context, field.name) for field in fields(context)},

@@ -37,7 +37,7 @@ def run_once(
     """
     # Before Prefect is imported and its server started: a mistake is reported at once.
     if run is not None:
-        run_id_of(run)
+        run_id_of(run, "run")
     from prefect.settings import (  # noqa: PLC0415 - Prefect
         PREFECT_SERVER_ANALYTICS_ENABLED,
         PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,

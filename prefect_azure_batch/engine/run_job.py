@@ -1,14 +1,22 @@
 """The tutorial's steps in order, from the containers to the results."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from prefect_azure_batch.collecting.failure_report import (
+    ALL_NAME,
+    REPORT_NAME,
     delete_old_report,
     failure_error,
     report_failures,
 )
-from prefect_azure_batch.collecting.logs import delete_old_logs
-from prefect_azure_batch.collecting.publish import estimate_node_use, publish_results
+from prefect_azure_batch.collecting.logs import STREAMS, delete_old_logs
+from prefect_azure_batch.collecting.publish import (
+    CSV_NAME,
+    JSON_NAME,
+    estimate_node_use,
+    publish_results,
+)
 from prefect_azure_batch.collecting.summary import Summary
 from prefect_azure_batch.engine.attempts import MOST_ATTEMPTS, close_attempt, open_attempt
 from prefect_azure_batch.engine.folder_words import remember_words
@@ -16,10 +24,12 @@ from prefect_azure_batch.engine.levels import Levels
 from prefect_azure_batch.errors import OutputReplaced
 from prefect_azure_batch.messages import few
 from prefect_azure_batch.model.result import Failure, ResultTables
+from prefect_azure_batch.model.tasks import Level
 from prefect_azure_batch.ownership.heartbeat import Heartbeat
 from prefect_azure_batch.running.job import create_job
 from prefect_azure_batch.running.pool import create_pool
 from prefect_azure_batch.service.context import WorkContext
+from prefect_azure_batch.service.specs import log_folder
 from prefect_azure_batch.staging.containers import create_containers, upload_files
 
 
@@ -85,6 +95,14 @@ def publish(context: WorkContext) -> ResultTables:
     summary = Summary(context.run.flow_run_id, result, context.stopwatch.elapsed_s(), nodes)
     publish_results(context, summary)
     return result
+
+
+def own_names(levels: Sequence[Level]) -> Iterator[str]:
+    """Yield the names of the files that a run may write into its output folder; one log of two."""
+    yield from (JSON_NAME, CSV_NAME, REPORT_NAME, ALL_NAME)
+    for planned in (planned for level in levels for planned in level):
+        yield from planned.unpacks_to or planned.results
+        yield f"{log_folder(planned.id)}/{STREAMS[0]}"
 
 
 def check_outputs(context: WorkContext) -> None:
