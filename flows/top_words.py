@@ -29,11 +29,10 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.word_count.result import Result
-from flows.word_count.settings import DEFAULT_NUM_WORDS, CountSettings
+from flows.word_count.settings import DEFAULT_NUM_WORDS, CountSettings, check_num_words
 from flows.word_count.workload import WordCount
 from prefect_azure_batch import (
     CleanUpPolicy,
-    ConfigurationError,
     ListFile,
     PoolSettings,
     PythonProgram,
@@ -139,8 +138,5 @@ def _own_program(inputs: list[str] | ListFile, num_words: int, job: CountSetting
         inputs,
         suffix,
     )
-    if num_words != DEFAULT_NUM_WORDS:
-        raise ConfigurationError(
-            f"num_words={num_words} is for the word counter only, not for program {job.program}"
-        )
+    check_num_words(num_words, job.program)
     return PythonProgram(str(job.program), job.program_arguments, job.output_suffix)

@@ -11,6 +11,8 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from errno import EISDIR
+from os import strerror
 from pathlib import Path
 
 from local_azure import azurite
@@ -45,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("install", help="install Azurite from npm")
     up = commands.add_parser("up", help="serve until SIGINT or SIGTERM")
     up.add_argument("--env-file", type=_path, help="write the environment here, mode 0600")
-    up.add_argument("--batch-port", type=int, default=0, help="0 (default) picks a free one")
-    up.add_argument("--blob-port", type=int, default=0, help="0 (default) picks a free one")
+    up.add_argument("--batch-port", type=_port, default=0, help="0 (default) picks a free one")
+    up.add_argument("--blob-port", type=_port, default=0, help="0 (default) picks a free one")
     up.add_argument(
         "--data-dir", type=_path, help="keep everything here, data and logs; its mode becomes 0700"
     )
@@ -87,7 +89,39 @@ def _host(text: str) -> str:
     return text
 
 
+def _port(text: str) -> int:
+    """Read a port, or 0.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    port = int(text)
+    if port not in range(65536):
+        raise ValueError
+    return port
+
+
+_port.__name__ = "port"
+
+
+def _check_env_file(path: Path) -> None:
+    """See whether the file could be written, before anything starts.
+
+    Raises:
+        LocalAzureError: it could not.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, strerror(EISDIR))
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise LocalAzureError(f"--env-file {path}: {error.strerror}") from error
+
+
 def _up(options: argparse.Namespace) -> None:
+    if options.env_file is not None:
+        _check_env_file(options.env_file)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _request_stop)
     try:

@@ -55,14 +55,9 @@ class BatchMap:
         """
         # A server of Prefect on this machine is not asked through a proxy.
         bypass_on_this_machine()
-        from prefect_azure_batch.model.list_file import ListFile  # noqa: PLC0415 - Pydantic
-        from prefect_azure_batch.staging.list_files import as_parameter  # noqa: PLC0415 - as above
-
         # Prefect could not send them, and would not say which. Inputs may be in a file.
         check_text(command, "command")
-        check_text(options.get("output_dir", ""), "output_dir")
-        check_text(options.get("root") or "", "root")
-        listed = inputs if isinstance(inputs, ListFile) else as_parameter(inputs)
+        listed = _checked(command, inputs, output_suffix, options, plan_only=plan_only)
         given = {"output_suffix": output_suffix, "plan_only": plan_only, **options}
         return self.flow(command, listed, **given)
 
@@ -90,6 +85,35 @@ class BatchMap:
             options: as Prefect's `to_deployment` takes them.
         """
         return self.flow.to_deployment(name, **_by_module(options))
+
+
+def _checked(
+    command: str,
+    inputs: "Sequence[str] | ListFile",
+    suffix: str | None,
+    options: "RunOptions",
+    *,
+    plan_only: bool,
+) -> "list[str] | ListFile":
+    """Return the inputs as a parameter, after all that needs no service has been checked."""
+    # They import Pydantic, which takes a part of a second.
+    from prefect_azure_batch.first_checks import check_at_once  # noqa: PLC0415
+    from prefect_azure_batch.model.list_file import ListFile  # noqa: PLC0415
+    from prefect_azure_batch.settings import Selection  # noqa: PLC0415
+    from prefect_azure_batch.staging.list_files import as_parameter, inputs_of  # noqa: PLC0415
+    from prefect_azure_batch.workloads.python_program import PythonProgram  # noqa: PLC0415
+
+    check_at_once(
+        PythonProgram.from_command(command, suffix),
+        inputs_of(inputs),
+        # As Prefect takes it: a mapping is one, too.
+        Selection.model_validate(options.get("selection", Selection())),
+        output_dir=options.get("output_dir", "results"),
+        root=options.get("root"),
+        resume=options.get("resume") or None,
+        plan_only=plan_only,
+    )
+    return inputs if isinstance(inputs, ListFile) else as_parameter(inputs)
 
 
 def _by_module(options: dict[str, Any]) -> dict[str, Any]:

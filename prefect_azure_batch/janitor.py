@@ -112,7 +112,7 @@ def _continue() -> None:
 
 def _inventory_of(services: Services, run: str) -> Inventory:
     """Return an inventory of one run: it, or the one that it continued as a resumed one."""
-    run_id = run_id_of(run).hex
+    run_id = run_id_of(run, "run").hex
     inventory = _only(take_inventory(services), run_id)
     waits = [wait for found in inventory.runs if (wait := found.liveness.again_s) is not None]
     if waits:

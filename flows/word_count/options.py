@@ -12,7 +12,7 @@ from rich.table import Table
 
 from flows.word_count.encodings import UTF_8, encoding_named
 from flows.word_count.result import Result
-from flows.word_count.settings import DEFAULT_NUM_WORDS, CountSettings
+from flows.word_count.settings import DEFAULT_NUM_WORDS, CountSettings, check_num_words
 from flows.word_count.workload import WordCount
 from prefect_azure_batch import (
     BatchTaskOptions,
@@ -127,8 +127,16 @@ class CountOptions(BatchTaskOptions):
             output_suffix=self.output_suffix,
         )
 
-    def workload(self) -> Workload[Any]:
-        """Return what runs: the word counter, or a program of the user's own."""
+    def workload(self, num_words: int = DEFAULT_NUM_WORDS) -> Workload[Any]:
+        """Return what runs: the word counter, or a program of the user's own.
+
+        Args:
+            num_words: for the word counter only.
+
+        Raises:
+            ConfigurationError: it is given with a program.
+        """
+        check_num_words(num_words, self.program)
         if self.program is None:
             return WordCount(settings=CountSettings(encoding=self.encoding))
         return PythonProgram(str(self.program), self.arg, self.output_suffix)
@@ -169,7 +177,7 @@ def command(load_flow: Callable[[], Callable[..., Any]]) -> App:
             batch_tasks: The batch tasks.
         """
         parameters = {"num_words": num_words}
-        line.run(batch_tasks.workload(), inputs, parameters, batch_tasks.settings, flags)
+        line.run(batch_tasks.workload(num_words), inputs, parameters, batch_tasks.settings, flags)
 
     return app
 

@@ -7,7 +7,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from flows.word_count.encodings import UTF_8, encoding_named
-from prefect_azure_batch import JobSettings
+from prefect_azure_batch import ConfigurationError, JobSettings
 
 DEFAULT_NUM_WORDS = 3
 # A program of one's own is refused beside any of them.
@@ -101,3 +101,15 @@ class CountSettings(JobSettings):
                 f"{' and '.join(asked)}: for the word counter only, not for program {self.program}"
             )
         return self
+
+
+def check_num_words(num_words: int, program: object) -> None:
+    """Refuse a number of words beside a program of one's own.
+
+    Raises:
+        ConfigurationError: both are given.
+    """
+    if program is not None and num_words != DEFAULT_NUM_WORDS:
+        raise ConfigurationError(
+            f"num_words={num_words} is for the word counter only, not for program {program}"
+        )

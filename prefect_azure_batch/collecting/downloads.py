@@ -21,9 +21,9 @@ from prefect_azure_batch.collecting.logs import STREAMS, hide_signatures, log_pa
 from prefect_azure_batch.collecting.output_folder import UNPACKING
 from prefect_azure_batch.collecting.verified_files import fetch
 from prefect_azure_batch.errors import ConfigurationError, OutputDamaged, ServiceError
+from prefect_azure_batch.model.disk_errors import not_written
 from prefect_azure_batch.model.result import Ending, ExitRecord, Failure
 from prefect_azure_batch.model.tasks import BlobPlace, PlannedTask
-from prefect_azure_batch.model.disk_errors import not_written
 from prefect_azure_batch.model.written_files import md5_of
 from prefect_azure_batch.plain_text import one_line
 from prefect_azure_batch.service.context import WorkContext

@@ -15,10 +15,10 @@ from prefect_azure_batch.collecting.logs import log_path, tail_of
 from prefect_azure_batch.collecting.markdown import code_block, escaped, table
 from prefect_azure_batch.errors import BatchTaskError, BatchTasksFailed, OutputMissing
 from prefect_azure_batch.messages import few, indented
+from prefect_azure_batch.model.disk_errors import naming
 from prefect_azure_batch.model.output_record import ALL_FAILURES_NAME, REPORT_NAME
 from prefect_azure_batch.model.result import Ending, Failure
 from prefect_azure_batch.model.run import Run
-from prefect_azure_batch.model.disk_errors import naming
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.step import step
 

@@ -13,7 +13,7 @@ import socket
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +58,38 @@ def check_not_in_use(output_dir: str) -> None:
         return
     with _named_errors(folder), suppress(_NoLocksError):
         os.close(_locked(folder, output_dir))
+
+
+def check_places(folder: Path, names: Iterable[str]) -> None:
+    """See whether files can be written under these names, as far as folders are in the way.
+
+    Args:
+        folder: the output folder; it may be absent.
+        names: relative to it.
+
+    Raises:
+        ConfigurationError: a name is that of a folder, or of a file where a folder must be.
+    """
+    if not folder.is_dir():
+        return
+    above: set[str] = set()
+    for name in names:
+        # Strings: of a hundred thousand outputs, Paths would take seconds.
+        path = f"{folder}/{name}"
+        if os.path.isdir(path):  # noqa: PTH112
+            raise _in_the_way(folder, "folder", name)
+        while (name := name.rpartition("/")[0]) and name not in above:
+            above.add(name)
+            path = f"{folder}/{name}"
+            if os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112
+                raise _in_the_way(folder, "file", name)
+
+
+def _in_the_way(folder: Path, what: str, name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"output_dir {str(folder)!r} has a {what} {name!r}, where an output or a log is to be: "
+        "delete or rename it, or name another folder"
+    )
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from typing import Any
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
 from azure.storage.blob import BlobClient, BlobProperties
 
+from prefect_azure_batch.model.disk_errors import naming
 from prefect_azure_batch.model.tasks import BlobPlace
 from prefect_azure_batch.model.workload import Workload
-from prefect_azure_batch.model.disk_errors import naming
 from prefect_azure_batch.model.written_files import WrittenFiles, md5_of
 from prefect_azure_batch.service.clients import Services
 from prefect_azure_batch.service.context import WorkContext

@@ -18,8 +18,6 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from rich.table import Table
 
-from prefect_azure_batch.collecting.folder_names import known_folder
-from prefect_azure_batch.collecting.output_folder import check_not_in_use, check_output_dir
 from prefect_azure_batch.command_line.local_services import (
     services_of_this_machine,
     start_prefect_server,
@@ -37,15 +35,15 @@ from prefect_azure_batch.command_line.terminal import (
 )
 from prefect_azure_batch.credentials.proxies import bypass_on_this_machine
 from prefect_azure_batch.errors import ConfigurationError, PipelineError
+from prefect_azure_batch.first_checks import check_at_once
+from prefect_azure_batch.model.tasks import BLOB_SCHEME
 from prefect_azure_batch.model.workload import Workload
 from prefect_azure_batch.ownership.unfinished import unfinished
 from prefect_azure_batch.paths import check_text
 from prefect_azure_batch.plain_text import visible
 from prefect_azure_batch.service.signals import own_process
 from prefect_azure_batch.settings import Settings, refuse_empty
-from prefect_azure_batch.staging.input_names import Root
 from prefect_azure_batch.staging.list_files import as_parameter, names_from
-from prefect_azure_batch.staging.local_inputs import Search, find_inputs
 
 PREFECT_DEFAULTS = {
     # A cold start of Prefect's own server takes 20 s and more.
@@ -140,18 +138,21 @@ class CommandLine:
         for name, value in parameters.items():
             if isinstance(value, str):
                 check_text(value, name)
-        check_output_dir(flags.output_dir)
-        if not flags.plan:
-            check_not_in_use(flags.output_dir)
-        workload.check()
-        if flags.inputs_from is not None:
-            inputs = [*inputs, *names_from(flags.inputs_from)]
-        folder = known_folder(flags.output_dir)
-        find_inputs(workload, inputs, Search(flags.selection.settings(), Root(flags.root), folder))
         if flags.local and any(names):
             raise ConfigurationError("--local brings its own accounts: give no credentials with it")
-        if flags.local and flags.resume:
-            raise ConfigurationError(f"--local has nothing to resume: {SERVICES_END}")
+        if flags.inputs_from is not None:
+            inputs = [*inputs, *names_from(flags.inputs_from)]
+        check_at_once(
+            workload,
+            inputs,
+            flags.selection.settings(),
+            output_dir=flags.output_dir,
+            root=flags.root,
+            resume=flags.resume,
+            plan_only=flags.plan,
+        )
+        if flags.local:
+            _check_local(inputs, flags.resume)
         began = datetime.now().astimezone()
         own_process(stop_prefect_server)
         with services_of_this_machine(PREFECT_DEFAULTS, wanted=flags.local):
@@ -192,6 +193,21 @@ class CommandLine:
                 root=flags.root,
             )
         return result, files
+
+
+def _check_local(inputs: Sequence[str], resume: str | None) -> None:
+    """Refuse what services that have just started cannot have.
+
+    Raises:
+        ConfigurationError: names it, and how to have it.
+    """
+    if resume:
+        raise ConfigurationError(f"--local has nothing to resume: {SERVICES_END}")
+    if blobs := next((name for name in inputs if name.startswith(BLOB_SCHEME)), None):
+        raise ConfigurationError(
+            f"--local starts an empty storage account, without {blobs!r}: name files of this "
+            "machine, or use an account that has it, without --local"
+        )
 
 
 def checked(settings: Callable[[], Settings]) -> Settings:

@@ -38,7 +38,7 @@ def run_once(
     """
     # Before Prefect is imported and its server started: a mistake is reported at once.
     if run is not None:
-        run_id_of(run)
+        run_id_of(run, "run")
     check_dot_env()
     from prefect.settings import (  # noqa: PLC0415 - Prefect
         PREFECT_SERVER_ANALYTICS_ENABLED,

@@ -5,10 +5,12 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from prefect_azure_batch.collecting.logs import STREAMS
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.model.names import output_name_of
-from prefect_azure_batch.model.output_record import is_report_or_log
+from prefect_azure_batch.model.output_record import REPORTS, is_report_or_log
 from prefect_azure_batch.model.tasks import Level
+from prefect_azure_batch.service.specs import log_folder
 
 PROBE = ".output-dir-probe-\N{LATIN SMALL LETTER E WITH ACUTE}"
 WAY_OUT = "run them apart, each with an output_dir of its own"
@@ -21,6 +23,14 @@ def output_names(levels: Sequence[Level]) -> Iterator[tuple[str, str]]:
         is_one_each = len(names) == len(planned.inputs)
         inputs = planned.inputs if is_one_each else ["all inputs"] * len(names)
         yield from zip(names, inputs, strict=True)
+
+
+def own_names(levels: Sequence[Level]) -> Iterator[str]:
+    """Yield the names of the files that a run may write into its output folder; one log of two."""
+    yield from REPORTS
+    yield from (name for name, _ in output_names(levels))
+    for planned in (planned for level in levels for planned in level):
+        yield f"{log_folder(planned.id)}/{STREAMS[0]}"
 
 
 def check_output_names(levels: Sequence[Level], folder: Path) -> None:

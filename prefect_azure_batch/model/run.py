@@ -133,11 +133,12 @@ def new_run(
     )
 
 
-def run_id_of(text: str) -> UUID:
+def run_id_of(text: str, parameter: str = "resume") -> UUID:
     """Return the id that a person gives a run by: a flow run id, or a run's name.
 
     Args:
         text: such as `tw-<32 hexadecimal digits>`, with or without hyphens and prefix.
+        parameter: what it was given as, for the error.
 
     Raises:
         ConfigurationError: it is neither.
@@ -146,5 +147,5 @@ def run_id_of(text: str) -> UUID:
         return UUID(text.strip().removeprefix(PREFIX))
     except ValueError as error:
         raise ConfigurationError(
-            f"resume={text!r} names no run: give a flow run id, or {PREFIX} and 32 hex digits"
+            f"{parameter}={text!r} names no run: give a flow run id, or {PREFIX} and 32 hex digits"
         ) from error

@@ -15,7 +15,7 @@ FLOORS = (
     "service",
     "staging running collecting ownership workloads",
     "engine",
-    "batch_map batch_map_flow bounded_flow clean_up janitor workload_run",
+    "batch_map batch_map_flow bounded_flow clean_up first_checks janitor workload_run",
     "command_line",
 )
 """From the bottom; folders and the files beside them."""

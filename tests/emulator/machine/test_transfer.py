@@ -1,8 +1,9 @@
 """Resource files: from a real Azurite onto the Batch emulator's nodes."""
 
 import os
+import resource
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -216,12 +217,21 @@ def test_a_start_task_has_resource_files(batch: BatchClient, container: Containe
     assert kit.said(batch, job, 'cat "$AZ_BATCH_NODE_SHARED_DIR/in.txt"') == "shared"
 
 
+@contextmanager
+def no_room() -> Iterator[None]:
+    """Let no file of this process grow, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def test_full_disk_names_the_file(tmp_path: Path) -> None:
     """Of what a full disk does not take, the name is reported."""
-    (tmp_path / "a.txt").symlink_to("/dev/full")
-
-    with serving(_Luring) as url, pytest.raises(OSError, match=r"a\.txt"):
-        download(f"{url}/a", tmp_path / "a.txt", Halt())
+    with serving(_Luring) as url, no_room(), pytest.raises(OSError, match=r"a\.txt"):
+        download(f"{url}/a", tmp_path / "a.txt", 0o600, Halt())
 
 
 @pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"])

@@ -166,6 +166,48 @@ def test_commands_that_cannot_work(tmp_path: Path, command: str, message: str) -
         batch_map(command, ["a.txt"])
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("'nowhere.py', ['a.txt']", "nowhere.py' is not a file"),
+        ("'fit.py', ['b*.txt']", "input 'b*.txt' matches no file"),
+        ("'fit.py', ['a.txt'], output_suffix='json'", "is not a suffix"),
+        ("'fit.py', ['a.txt'], output_dir='a.txt/out'", "out' is not writable: Not a directory"),
+        ("'fit.py', ['a.txt'], output_dir='{run'", "braces that are not a placeholder"),
+        ("'fit.py', ['a.txt'], resume='tw-1'", "resume='tw-1' names no run"),
+    ],
+)
+def test_mistakes_are_reported_before_prefect_starts(
+    tmp_path: Path, call: str, message: str
+) -> None:
+    """A script that calls it wrongly waits for no server: Prefect is not even imported."""
+    (tmp_path / "a.txt").write_text("one\n")
+    (tmp_path / "fit.py").touch()
+    code = (
+        "import sys\n"
+        "from prefect_azure_batch import ConfigurationError, batch_map\n"
+        "try:\n"
+        f"    batch_map({call})\n"
+        "except ConfigurationError as error:\n"
+        "    print('prefect' in sys.modules, error)\n"
+    )
+
+    printed = python(tmp_path, {"PYTHONPATH": str(PROJECT)}, code)
+
+    assert printed.startswith("False ")
+    assert message in printed
+
+
+@in_process
+def test_folder_where_an_output_is_to_be(tmp_path: Path) -> None:
+    """What cannot be written in the end is refused before anything is created."""
+    (tmp_path / "a.txt").write_text("one\n")
+    (tmp_path / "results" / "a_OUTPUT.txt").mkdir(parents=True)
+
+    with pytest.raises(PipelineError, match=r"results' has a folder 'a_OUTPUT\.txt'"):
+        batch_map(LINE_STATS, ["a.txt"], job=QUICK)
+
+
 def test_the_flow_itself() -> None:
     """It is there for what only a Prefect flow can do."""
     assert batch_map.flow.name == "batch-map"

@@ -110,6 +110,18 @@ def test_plan(environment: dict[str, str], tmp_path: Path) -> None:
         ([LINE_STATS, SAMPLE, "--num-words", "3"], 2, "--num-words"),
         (["fit.py 'it", SAMPLE], 1, "write it as for a shell"),
         ([LINE_STATS, SAMPLE, "--local", "--batch-credentials", "x"], 1, "brings its own accounts"),
+        (
+            [LINE_STATS, SAMPLE, "--local", "--resume", "yesterday"],
+            1,
+            "resume='yesterday' names",
+        ),
+        ([LINE_STATS, SAMPLE, "--local", "--output-dir", "/proc/x"], 1, "/proc/x' is not"),
+        ([LINE_STATS, SAMPLE, "--output-dir", "{run"], 1, "braces that are not a placeholder"),
+        ([LINE_STATS, SAMPLE, "--local", "--output-suffix", "json"], 1, "is not a suffix"),
+        (["nowhere.py", SAMPLE, "--local"], 1, "nowhere.py' is not a file"),
+        (["broken.py", SAMPLE, "--local"], 1, "'broken.py' does not compile"),
+        ([LINE_STATS, "empty", "--local"], 1, "input folder 'empty' holds no file"),
+        ([LINE_STATS, "az://x/y", "--local"], 1, "empty storage account"),
     ],
 )
 def test_arguments_are_checked_before_prefect_is_imported(
@@ -126,6 +138,8 @@ def test_arguments_are_checked_before_prefect_is_imported(
         "sys.exit(99 if 'prefect' in sys.modules else code)\n"
     )
     environment = {"PYTHONPATH": str(PROJECT), "PATH": os.environ["PATH"]}
+    (tmp_path / "broken.py").write_text("def (:\n")
+    (tmp_path / "empty").mkdir()
 
     done = run(tmp_path, "-c", code, *arguments, environment=environment)
 

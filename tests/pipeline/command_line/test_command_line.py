@@ -14,6 +14,8 @@ from tests.support.pipeline.prefect_server import PrefectServer
 from tests.support.processes import Marked
 
 SCRIPT = str(PROJECT / "flows" / "top_words.py")
+README = str(PROJECT / "README.md")
+PROGRAM = str(PROJECT / "tasks_node" / "line_stats.py")
 SAMPLE = str(PROJECT / "data" / "taskdata1.txt")
 
 
@@ -135,6 +137,20 @@ def test_dot_env_that_cannot_be_read_is_named(tmp_path: Path, command: tuple[str
         (["nothing*.txt"], 1, "matches no file"),
         ([], 1, "no input given"),
         ([SAMPLE, "--local", "--batch-credentials", "x"], 1, "brings its own accounts"),
+        ([SAMPLE, "--local", "--resume", "tw-12"], 1, "resume='tw-12' names no run"),
+        (
+            [SAMPLE, "--local", "--output-dir", f"{SAMPLE}/out"],
+            1,
+            "out' is not writable: Not",
+        ),
+        ([SAMPLE, "--local", "--output-dir", "out/{day}"], 1, "{run} (the run's name"),
+        ([SAMPLE, "--local", "--split", "1KB"], 1, "split_bytes: Input should be greater"),
+        ([SAMPLE, "--local", "--program", "nowhere.py"], 1, "nowhere.py' is not a file"),
+        ([SAMPLE, "--local", "--program", README], 1, "its name must end with .py"),
+        ([SAMPLE, "--program", PROGRAM, "--num-words", "5"], 1, "num_words=5 is for the word"),
+        (["az://texts/2026", "--local"], 1, "empty storage account, without 'az://texts/2026'"),
+        (["az:///x"], 1, "names no container"),
+        ([SAMPLE, "--inputs-from", "nowhere"], 1, "list of inputs 'nowhere' cannot be read"),
     ],
 )
 def test_arguments_are_checked_before_prefect_is_imported(

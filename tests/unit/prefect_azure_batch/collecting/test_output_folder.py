@@ -15,6 +15,7 @@ from prefect_azure_batch.collecting.output_folder import (
     LOCK_NAME,
     check_not_in_use,
     check_output_dir,
+    check_places,
     taken,
 )
 from prefect_azure_batch.errors import ConfigurationError, FolderInUse
@@ -184,3 +185,28 @@ def test_check_sees_a_run(tmp_path: Path) -> None:
             check_not_in_use(str(tmp_path))
 
     check_not_in_use(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("there", "names", "message"),
+    [
+        ("a/", ["b", "a"], "has a folder 'a'"),
+        ("logs", ["logs/task0/stdout.txt"], "has a file 'logs'"),
+        ("x/y", ["x/y/z/a"], "has a file 'x/y'"),
+        ("x/y/", ["x/y/a"], None),
+        ("a", ["a"], None),
+    ],
+)
+def test_what_is_in_the_way(
+    tmp_path: Path, there: str, names: list[str], message: str | None
+) -> None:
+    """A folder in the place of a file, or a file in that of a folder, is found; others may stay."""
+    path = tmp_path / there
+    path.parent.mkdir(exist_ok=True)
+    path.mkdir() if there.endswith("/") else path.touch()
+
+    if message is None:
+        check_places(tmp_path, names)
+        return
+    with pytest.raises(ConfigurationError, match=message):
+        check_places(tmp_path, names)
