@@ -1,4 +1,4 @@
-"""What stands in front of Azurite, which checks neither Host nor Origin and has a public key.
+"""What is in front of Azurite, which checks neither Host nor Origin and has a public key.
 
 Node loads a program of ours before Azurite; it refuses the requests of pages in a browser, as the
 Batch emulator does (`batch/server/hosts.py`).

@@ -21,7 +21,7 @@ from prefect_azure_batch.settings import (
 
 if TYPE_CHECKING:
     from prefect_azure_batch.bounded_flow import bounded
-    from prefect_azure_batch.clean_up import hooks
+    from prefect_azure_batch.clean_up_hooks import hooks
     from prefect_azure_batch.command_line.app import CommandLine, exit_code_of
     from prefect_azure_batch.command_line.options import BatchTaskOptions, RunFlags
     from prefect_azure_batch.command_line.terminal import table_of
@@ -117,7 +117,7 @@ __all__ = [
 
 _MODULES = {
     "bounded_flow": "bounded",
-    "clean_up": "hooks",
+    "clean_up_hooks": "hooks",
     "command_line.app": "CommandLine exit_code_of",
     "command_line.options": "BatchTaskOptions RunFlags",
     "command_line.terminal": "table_of",

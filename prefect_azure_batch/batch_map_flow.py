@@ -8,7 +8,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from prefect_azure_batch.bounded_flow import bounded
-from prefect_azure_batch.clean_up import hooks
+from prefect_azure_batch.clean_up_hooks import hooks
 from prefect_azure_batch.messages import without_sas
 from prefect_azure_batch.model.list_file import ListFile
 from prefect_azure_batch.model.result import OutputRow, Outputs

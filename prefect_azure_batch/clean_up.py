@@ -1,27 +1,19 @@
-"""The end of every run, whatever happened: a subflow, and hooks for runs that could not get to it.
+"""The end of every run, whatever happened: a subflow, in the flow's `finally`.
 
-The subflow runs in the flow's `finally`. A run that is cancelled from the UI or crashes has the
-hooks as well, called by the worker if the flow's process is gone; they find nothing if the
-subflow has done its work. Whoever cleans up has the run's heartbeat: of a run that another process
-has taken over, nothing is deleted.
+What could not get to it has the hooks of `clean_up_hooks.py`. Whoever cleans up has the run's
+heartbeat: of a run that another process has taken over, nothing is deleted.
 """
 
 from asyncio import CancelledError
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, TypedDict
-from uuid import UUID
 
-from prefect import Flow, State, flow, runtime
-from prefect.client.schemas.objects import FlowRun
-from prefect.flows import FlowStateHook
+from prefect import flow, runtime
 from prefect.logging import get_run_logger
-from prefect.logging.loggers import flow_run_logger
-from pydantic import BaseModel
 
 from prefect_azure_batch.errors import (
     HeartbeatDamaged,
@@ -32,7 +24,7 @@ from prefect_azure_batch.errors import (
     RunTakenOver,
     ServiceError,
 )
-from prefect_azure_batch.model.run import EVERY_ATTEMPT, Run, new_run, run_id_of
+from prefect_azure_batch.model.run import EVERY_ATTEMPT, Run
 from prefect_azure_batch.ownership.deletion import (
     HURRIED_TIMEOUT_S,
     KindsToDelete,
@@ -41,7 +33,6 @@ from prefect_azure_batch.ownership.deletion import (
     start_deletions,
 )
 from prefect_azure_batch.ownership.heartbeat import Heartbeat
-from prefect_azure_batch.ownership.heartbeat_blob import RunState
 from prefect_azure_batch.ownership.question import ask
 from prefect_azure_batch.ownership.unfinished import unfinished
 from prefect_azure_batch.running.events import Announcer
@@ -53,7 +44,7 @@ from prefect_azure_batch.service.outages import Backoff, outlive
 from prefect_azure_batch.service.refusals import service_errors
 from prefect_azure_batch.service.signals import RunSignals, current_signals, say
 from prefect_azure_batch.service.step import step
-from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, Outcome, PoolSettings, Settings
+from prefect_azure_batch.settings import CleanUpPolicy, Outcome
 
 # A call that was in flight, or got no answer, may still create something.
 SETTLE_S = 1.0
@@ -65,13 +56,6 @@ services_end: ContextVar[str] = ContextVar("services_end", default="")
 
 BlockNames = tuple[str | None, str | None]
 """Saved blocks of Batch and storage; without one the environment is used."""
-
-
-class HookOptions(TypedDict):
-    """What `hooks` gives to Prefect's `flow` decorator."""
-
-    on_cancellation: list[FlowStateHook[..., Any]]
-    on_crashed: list[FlowStateHook[..., Any]]
 
 
 def kinds_to_delete(policy: CleanUpPolicy, outcome: Outcome) -> KindsToDelete:
@@ -388,56 +372,3 @@ def _note(error: BaseException, message: str) -> None:
     """Say something with an error, and in the log."""
     error.add_note(message)
     get_run_logger().info(message)
-
-
-def clean_up_after(
-    flow: Flow[..., Any],  # noqa: ARG001 - Prefect's signature
-    flow_run: FlowRun,
-    state: State[Any],
-) -> None:
-    """Prefect's hook for cancelled and crashed runs; a crashed one counts as failed.
-
-    What it must know, it reads from the flow's parameters `batch_credentials`,
-    `storage_credentials`, `pool`, `job`, `clean_up` and `resume`; those that the flow does not
-    have are as by default.
-
-    Raises:
-        CleanUpIncomplete: something is left that should not be.
-    """
-    given = flow_run.parameters
-    policy = CleanUpPolicy.model_validate(_known(given.get("clean_up"), CleanUpPolicy))
-    job = JobSettings.model_validate(_known(given.get("job"), JobSettings))
-    pool = _known(given.get("pool"), PoolSettings)
-    holder = UUID(str(flow_run.id))
-    run = new_run(run_id_of(given["resume"]) if given.get("resume") else holder, 0, job, policy)
-    run = run.on_pool(pool.get("existing_pool_id"))
-    outcome = Outcome.FAILED if state.is_crashed() else Outcome.CANCELLED
-    logger = flow_run_logger(flow_run)
-    names = (given.get("batch_credentials"), given.get("storage_credentials"))
-    with open_services(*names) as services:
-        heartbeat = Heartbeat(services.blobs, run, holder, logger.warning, RunState.DELETING)
-        end = CleanUp(RunContext.of(services, run), heartbeat, policy, None)
-        notes: list[str] = []
-        try:
-            with RunSignals(end.rescue, services.movement, is_cleaning=True):
-                deleted = end.finish(outcome, notes.append)
-        except PipelineError:
-            logger.exception("clean-up after the end of the run")
-            raise
-    logger.info("after the end of the run: deleted %s; %s", _listed(deleted), "; ".join(notes))
-
-
-def _known(given: object, settings: type[Settings]) -> dict[str, Any]:
-    """Return what a parameter of a flow says of such settings.
-
-    A flow can have more of them, as the word counter has, or a parameter of that name which is
-    something else: then the run's settings are taken to be as by default.
-    """
-    found = given.model_dump() if isinstance(given, BaseModel) else given
-    if not isinstance(found, Mapping):
-        return {}
-    return {name: value for name, value in found.items() if name in settings.model_fields}
-
-
-hooks: HookOptions = {"on_cancellation": [clean_up_after], "on_crashed": [clean_up_after]}
-"""For a flow that calls `run_workload`: `@flow(**hooks)`."""

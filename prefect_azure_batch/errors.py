@@ -315,10 +315,6 @@ class BatchTasksTimedOut(BatchTaskError):
         )
 
 
-# The service's reason, lower case.
-OUT_OF_TIME = "maxwallclocktimeexpiry"
-
-
 class JobEnded(BatchTaskError):
     """The job ended before its batch tasks."""
 
@@ -332,7 +328,7 @@ class JobEnded(BatchTaskError):
         """Say why the job ended and what was pending."""
         job_id, reason, pending, limit_s = self.args
         limit = f" ({limit_s:g} s)" if limit_s else ""
-        is_limit = reason.lower() == OUT_OF_TIME
+        is_limit = reason.lower() == "maxwallclocktimeexpiry"
         return (
             f"job {job_id} ended ({reason}) before batch tasks {few(pending)}; raise "
             f"job.max_wall_clock_time_s{limit}{'' if is_limit else ' if it ran out of time'}"

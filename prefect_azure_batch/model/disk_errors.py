@@ -31,6 +31,6 @@ def naming(path: Path) -> Iterator[None]:
 def not_written(path: Path, error: OSError) -> str:
     """Return what an error says of a file that could not be written."""
     return (
-        f"output_dir {str(path.parent)!r} took no file {path.name!r}: {error.strerror}; "
-        "make room there, or name another folder"
+        f"output_dir took no file {str(path)!r}: {error.strerror}; make room there, or name "
+        "another folder"
     )

@@ -7,17 +7,14 @@ want the same run one wins, and the other finds out.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from http import HTTPStatus
 from secrets import token_hex
 from threading import Event, RLock, Thread
 from typing import Any
 from uuid import UUID
 
-from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ServiceResponseError
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 
-from prefect_azure_batch.credentials.transport import ignore
 from prefect_azure_batch.errors import (
     HeartbeatLost,
     RunIsAlive,
@@ -26,17 +23,22 @@ from prefect_azure_batch.errors import (
     RunTakenOver,
     ServiceError,
 )
-from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run
-from prefect_azure_batch.ownership.heartbeat_blob import Beat, RunState, Sighting, look_at_heartbeat
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.ownership.heartbeat_blob import (
+    Beat,
+    RunState,
+    Sighting,
+    is_refused,
+    known_etag,
+    look_at_heartbeat,
+    send_beat,
+)
 from prefect_azure_batch.ownership.liveness import Evidence, LifeState, Marks, judge
 from prefect_azure_batch.service.movement import Movement, awake_s
 from prefect_azure_batch.service.refusals import service_errors
 from prefect_azure_batch.settings import Outcome
 
 BEATS_PER_LIMIT = 10
-# Of the 30 s that a cancelled run is given: one write in flight and one more, which connect and
-# wait so long each, leave time for the deletions.
-BEAT_TIMEOUT_S = 5
 ONE_TRY: dict[str, Any] = {"retry_total": 0}
 
 
@@ -360,10 +362,10 @@ class Heartbeat:
         with service_errors("write the heartbeat"):
             written = ""
             try:
-                written = self._send(beat, etag, **options)
+                written = send_beat(self._blobs, self._run, beat, etag, **options)
             except HttpResponseError as error:
                 # Somebody else's, gone, or this process's own, whose answer was lost.
-                if not _is_refused(error):
+                if not is_refused(error):
                     raise
             self._etag = written or self._own_etag(beat)
         self._beat, self._written, self.trouble = beat, began, ""
@@ -374,40 +376,7 @@ class Heartbeat:
             raise HeartbeatLost(self._run.name, "somebody deleted it, or its container")
         if seen.beat.process != beat.process:
             raise RunTakenOver(self._run.name, seen.beat.holder)
-        etag = seen.etag if seen.beat == beat else self._send(beat, seen.etag)
-        return _known(etag)
-
-    def _send(self, beat: Beat, etag: str | None, **options: Any) -> str:
-        blob = self._blobs.get_blob_client(self._run.application_container, HEARTBEAT_BLOB)
-        condition: dict[str, Any] = (
-            {"etag": _known(etag), "match_condition": MatchConditions.IfNotModified}
-            if etag is not None
-            else {"match_condition": MatchConditions.IfMissing}
+        etag = (
+            seen.etag if seen.beat == beat else send_beat(self._blobs, self._run, beat, seen.etag)
         )
-        answer = blob.upload_blob(
-            beat.model_dump_json(),
-            overwrite=True,
-            connection_timeout=BEAT_TIMEOUT_S,
-            read_timeout=BEAT_TIMEOUT_S,
-            # It is a movement of this thread, not of the run.
-            raw_response_hook=ignore,
-            **condition,
-            **options,
-        )
-        return str(answer.get("etag") or "")
-
-
-def _known(etag: str) -> str:
-    """Return an ETag, without which nobody can write on the condition that nobody else has.
-
-    Raises:
-        ServiceResponseError: the answer came without one.
-    """
-    if not etag:
-        raise ServiceResponseError("its answer has no ETag")
-    return etag
-
-
-def _is_refused(error: HttpResponseError) -> bool:
-    refusals = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
-    return error.status_code in refusals
+        return known_etag(etag)

@@ -8,13 +8,16 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any
 
-from azure.core.exceptions import HttpResponseError
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ServiceResponseError
 from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import BlobServiceClient
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from prefect_azure_batch.credentials.transport import ignore
 from prefect_azure_batch.errors import HeartbeatDamaged
 from prefect_azure_batch.model.run import HEARTBEAT_BLOB, Run
 from prefect_azure_batch.service.answers import content_of, instant_of, optional
@@ -22,6 +25,9 @@ from prefect_azure_batch.service.refusals import error_code
 from prefect_azure_batch.service.sas import CLOCK_SKEW
 from prefect_azure_batch.settings import Outcome
 
+# Of the 30 s that a cancelled run is given: one write in flight and one more, which connect and
+# wait so long each, leave time for the deletions.
+BEAT_TIMEOUT_S = 5
 GONE = frozenset({"BlobNotFound", "ContainerNotFound", "ContainerBeingDeleted", "ResourceNotFound"})
 
 
@@ -141,3 +147,51 @@ def look_at_heartbeat(blobs: BlobServiceClient, run: Run) -> Sighting | None:
     # Nobody can say that one of unknown age is silent.
     age_s = clock.seconds_since(written) if written else 0.0
     return Sighting(beat, str(etag or ""), age_s, clock.now)
+
+
+def send_beat(
+    blobs: BlobServiceClient, run: Run, beat: Beat, etag: str | None, **options: Any
+) -> str:
+    """Write the blob if it still has that ETag or, without one, if there is none.
+
+    Returns:
+        Its new ETag, empty if the answer came without one.
+
+    Raises:
+        HttpResponseError: `is_refused` tells whether somebody else has written or deleted it.
+        ServiceResponseError: the ETag is not known.
+    """
+    blob = blobs.get_blob_client(run.application_container, HEARTBEAT_BLOB)
+    condition: dict[str, Any] = (
+        {"etag": known_etag(etag), "match_condition": MatchConditions.IfNotModified}
+        if etag is not None
+        else {"match_condition": MatchConditions.IfMissing}
+    )
+    answer = blob.upload_blob(
+        beat.model_dump_json(),
+        overwrite=True,
+        connection_timeout=BEAT_TIMEOUT_S,
+        read_timeout=BEAT_TIMEOUT_S,
+        # It is a movement of the thread that writes, not of the run.
+        raw_response_hook=ignore,
+        **condition,
+        **options,
+    )
+    return str(answer.get("etag") or "")
+
+
+def known_etag(etag: str) -> str:
+    """Return an ETag, without which nobody can write on the condition that nobody else has.
+
+    Raises:
+        ServiceResponseError: the answer came without one.
+    """
+    if not etag:
+        raise ServiceResponseError("its answer has no ETag")
+    return etag
+
+
+def is_refused(error: HttpResponseError) -> bool:
+    """Tell whether a condition did not hold, or there was nothing to write to."""
+    refusals = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
+    return error.status_code in refusals

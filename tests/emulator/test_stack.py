@@ -28,7 +28,6 @@ from dotenv import dotenv_values
 
 from local_azure.service import LocalAzureError
 from local_azure.stack import LocalAzure
-from tests.support.paths import PROJECT
 from tests.support.processes import Marked, wait_until
 
 UP = [sys.executable, "-m", "local_azure", "up"]
@@ -58,35 +57,6 @@ def up(tmp_path: Path, marked: Marked, monkeypatch: pytest.MonkeyPatch) -> Itera
         process.kill()
         process.communicate()
     wait_until(marked.none)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "exit_code", "message"),
-    [
-        (("--env-file", "nowhere/local.env"), 1, "--env-file nowhere/local.env: No such file"),
-        (("--env-file", "."), 1, "--env-file .: Is a directory"),
-        (("--batch-port", "65536"), 2, "argument --batch-port: invalid port value: '65536'"),
-        (("--blob-port", "-1"), 2, "argument --blob-port: invalid port value: '-1'"),
-    ],
-)
-def test_options_that_cannot_work(
-    tmp_path: Path, arguments: tuple[str, ...], exit_code: int, message: str
-) -> None:
-    """They are refused before either service starts, with the name of the option."""
-    # There is no Node.js on this path: a service could not start.
-    environment = {"PYTHONPATH": str(PROJECT), "PATH": ""}
-
-    done = subprocess.run(
-        [*UP, *arguments],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == exit_code
-    assert message in done.stderr
 
 
 def kill(marked: Marked, service: str) -> None:
@@ -368,17 +338,6 @@ def test_temporary_folders_are_private(tmp_path: Path, up: Up) -> None:
     up(before=("/bin/sh", "-c", 'umask 0; exec "$@"', "sh"))
 
     assert {mode_of(path) for path in (tmp_path / "tmp").iterdir()} == {0o700}
-
-
-@pytest.mark.parametrize("name", ["http://x", "x:80", "a b", "", "-", "x/y"])
-def test_host_names_that_are_none(name: str) -> None:
-    """A scheme, a port and a path are not part of a host's name."""
-    done = subprocess.run(
-        [*UP, f"--allow-host={name}"], capture_output=True, text=True, check=False
-    )
-
-    assert done.returncode == 2
-    assert "is not a host name or address without a port" in done.stderr
 
 
 def test_up_answers_to_further_names(tmp_path: Path, up: Up) -> None:

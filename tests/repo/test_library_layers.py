@@ -15,7 +15,8 @@ FLOORS = (
     "service",
     "staging running collecting ownership workloads",
     "engine",
-    "batch_map batch_map_flow bounded_flow clean_up first_checks janitor workload_run",
+    "clean_up",
+    "batch_map batch_map_flow bounded_flow clean_up_hooks first_checks janitor workload_run",
     "command_line",
 )
 """From the bottom; folders and the files beside them."""

@@ -1,9 +1,8 @@
 """Resource files: from a real Azurite onto the Batch emulator's nodes."""
 
 import os
-import resource
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from local_azure.batch.machine.transfer import Halt, TransferError, download
 from tests.support.emulator import builders as kit
 from tests.support.emulator.blobs import blob, file_in, files_out, signed
 from tests.support.emulator.emulators import Emulator, client_of
+from tests.support.full_disk import full_disk
 from tests.support.http_server import QuietHandler, serving
 from tests.support.processes import wait_until
 from tests.support.proxy import asked_proxy
@@ -217,20 +217,9 @@ def test_a_start_task_has_resource_files(batch: BatchClient, container: Containe
     assert kit.said(batch, job, 'cat "$AZ_BATCH_NODE_SHARED_DIR/in.txt"') == "shared"
 
 
-@contextmanager
-def no_room() -> Iterator[None]:
-    """Let no file of this process grow, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_full_disk_names_the_file(tmp_path: Path) -> None:
     """Of what a full disk does not take, the name is reported."""
-    with serving(_Luring) as url, no_room(), pytest.raises(OSError, match=r"a\.txt"):
+    with serving(_Luring) as url, full_disk(), pytest.raises(OSError, match=r"a\.txt"):
         download(f"{url}/a", tmp_path / "a.txt", 0o600, Halt())
 
 

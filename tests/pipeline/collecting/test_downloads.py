@@ -1,29 +1,24 @@
 """Downloads: verified against the service, read again when damaged, and complete or a reason."""
 
-import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings
+from azure.storage.blob import ContainerClient
 
 from prefect_azure_batch.collecting.downloads import Downloads
 from prefect_azure_batch.collecting.logs import log_path
-from prefect_azure_batch.collecting.verified_files import fetch
 from prefect_azure_batch.errors import ConfigurationError, ServiceError
 from prefect_azure_batch.model.result import Ending
-from prefect_azure_batch.model.run import Run, new_run
-from prefect_azure_batch.model.tasks import BlobPlace, PlannedTask
+from prefect_azure_batch.model.run import Run
+from prefect_azure_batch.model.tasks import PlannedTask
 from prefect_azure_batch.service.clients import Services
-from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
+from prefect_azure_batch.settings import JobSettings
 from tests.support.contexts import a_context
-from tests.support.http_server import QuietHandler, serving
+from tests.support.pipeline.outputs import put
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -43,28 +38,6 @@ GOOD = Ending("topNtask0", succeeded=True, exit_code=0)
 BAD = Ending("topNtask0", succeeded=False, exit_code=3, code="FailureExitCode")
 
 
-@pytest.fixture
-def run() -> Run:
-    """A run that has nothing yet."""
-    return new_run(uuid4(), 1, JobSettings(), CleanUpPolicy(), 0)
-
-
-@pytest.fixture
-def outputs(services: Services, run: Run) -> Iterator[ContainerClient]:
-    """The run's output container."""
-    with services.blobs.create_container(run.output_container) as container:
-        yield container
-        container.delete_container()
-
-
-def put(container: ContainerClient, name: str, content: bytes, md5: bytes | None = None) -> None:
-    """Put a blob with its MD5, or with another."""
-    digest = md5 or hashlib.md5(content, usedforsecurity=False).digest()
-    blob = container.get_blob_client(name)
-    blob.upload_blob(content, overwrite=True)
-    blob.set_http_headers(ContentSettings(content_md5=bytearray(digest)))
-
-
 def archive(records: dict[str, int], members: dict[str, bytes]) -> bytes:
     """Return an archive of outputs with exit records."""
     lines = [
@@ -78,103 +51,6 @@ def archive(records: dict[str, int], members: dict[str, bytes]) -> bytes:
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
-
-
-def test_blob_becomes_a_file(
-    services: Services, run: Run, outputs: ContainerClient, tmp_path: Path
-) -> None:
-    """A blob is downloaded whole, in place of what was there, and nothing else is left."""
-    content = bytes(range(256)) * 20_000
-    put(outputs, "a", content)
-    (tmp_path / "a").write_text("old")
-
-    assert fetch(services, BlobPlace(run.output_container, "a"), tmp_path / "a") == ""
-    assert (tmp_path / "a").read_bytes() == content
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-
-
-def test_file_that_is_there_already(
-    services: Services, run: Run, outputs: ContainerClient, tmp_path: Path
-) -> None:
-    """A file with the blob's size and MD5 is left as it is."""
-    put(outputs, "a", b"same")
-    (tmp_path / "a").write_bytes(b"same")
-    before = (tmp_path / "a").stat()
-
-    assert fetch(services, BlobPlace(run.output_container, "a"), tmp_path / "a") == ""
-    assert (tmp_path / "a").stat().st_ino == before.st_ino
-
-
-@pytest.mark.parametrize("is_there", [True, False])
-def test_absent_blob(
-    services: Services,
-    outputs: ContainerClient,
-    tmp_path: Path,
-    is_there: bool,  # noqa: FBT001 - a table
-) -> None:
-    """Without a blob there is a reason, and no file of an earlier run."""
-    if is_there:
-        (tmp_path / "a").write_text("old")
-
-    reason = fetch(services, BlobPlace(outputs.container_name, "a"), tmp_path / "a")
-
-    assert reason == "'a' is not there"
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_damaged_blob(
-    services: Services, run: Run, outputs: ContainerClient, tmp_path: Path
-) -> None:
-    """Bytes that have another MD5 than the blob says make no file."""
-    put(outputs, "a", b"content", md5=b"0" * 16)
-
-    assert "damaged" in fetch(services, BlobPlace(run.output_container, "a"), tmp_path / "a")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_absent_container(services: Services, run: Run, tmp_path: Path) -> None:
-    """A container that somebody deleted is an error, and not an absent output."""
-    with pytest.raises(ServiceError, match="ContainerNotFound"):
-        fetch(services, BlobPlace(run.output_container, "a"), tmp_path / "a")
-
-
-@contextmanager
-def line_that_breaks(content: bytes, num_breaks: int) -> Iterator[tuple[str, list[str]]]:
-    """Serve one blob, the first times only half of it; give the URL and the requests."""
-    requests: list[str] = []
-
-    class Handler(QuietHandler):
-        """Answers every GET with the blob."""
-
-        def do_GET(self) -> None:  # noqa: N802 - the name that the library calls
-            """Send the blob, or break off in the middle of it."""
-            requests.append(self.path)
-            self.send_response(206)
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("Content-Range", f"bytes 0-{len(content) - 1}/{len(content)}")
-            self.send_header("ETag", '"1"')
-            self.end_headers()
-            is_broken = len(requests) <= num_breaks
-            self.wfile.write(content[: len(content) // 2] if is_broken else content)
-            self.close_connection = True
-
-    with serving(Handler) as url:
-        yield f"{url}/account", requests
-
-
-@pytest.mark.parametrize("num_breaks", [1, 4])
-def test_line_that_breaks(services: Services, tmp_path: Path, num_breaks: int) -> None:
-    """A download that breaks off is begun again, and what arrives in the end is whole."""
-    content = b"0123456789" * 10_000
-    with (
-        line_that_breaks(content, num_breaks) as (url, requests),
-        BlobServiceClient(url) as blobs,
-    ):
-        broken = replace(services, blobs=blobs)
-        assert fetch(broken, BlobPlace("c", "a"), tmp_path / "a") == ""
-
-    assert (tmp_path / "a").read_bytes() == content
-    assert len(requests) == num_breaks + 1
 
 
 def test_folder_that_takes_no_file(
@@ -199,22 +75,8 @@ def test_full_disk_names_the_output(
 
     with Downloads(a_context(services, run, folder=tmp_path)) as downloads:
         downloads.begin(PLANNED, GOOD)
-        full = r"took no file 'a_OUTPUT\.txt': No space left.*make room"
+        full = r"took no file '.*a_OUTPUT\.txt.*': No space left.*make room"
         with pytest.raises(ConfigurationError, match=full):
-            downloads.finish()
-
-
-def test_full_disk_names_the_output_of_a_bundle(
-    services: Services, run: Run, outputs: ContainerClient, tmp_path: Path
-) -> None:
-    """So does one that comes out of an archive."""
-    members = {"a_OUTPUT.txt": b"A" * 10**5, "b_OUTPUT.txt": b"B"}
-    put(outputs, "bundle0_OUTPUT.tar", archive({"a.txt": 0, "b.txt": 0}, members))
-    (tmp_path / ".a_OUTPUT.txt.part").symlink_to("/dev/full")
-
-    with Downloads(a_context(services, run, folder=tmp_path)) as downloads:
-        downloads.begin(BUNDLE, GOOD)
-        with pytest.raises(ConfigurationError, match=r"a_OUTPUT\.txt.*: No space left.*make room"):
             downloads.finish()
 
 

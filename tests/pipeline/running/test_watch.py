@@ -135,7 +135,8 @@ def test_refusals_and_lost_answers_are_waited_out(
 ) -> None:
     """Busy services and broken connections cost time, not the run."""
     watched = a_watched(controlled_services)
-    watched.add("sleep 2", "exit 1")
+    # Longer than all pauses together.
+    watched.add("sleep 8", "exit 1")
     for rule in (
         Rule(kind=Kind.ERROR, operation="get_job_task_counts", first=2, status=429),
         Rule(kind=Kind.ERROR, operation="list_tasks", first=2, status=503),

@@ -21,6 +21,7 @@ from prefect_azure_batch.model.tasks import BlobPlace, InputFile, Upload
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings
 from prefect_azure_batch.staging import archives
 from prefect_azure_batch.staging.local_inputs import find_inputs
+from tests.support.full_disk import full_disk
 from tests.support.node_program import run_program
 
 RUN = new_run(UUID(int=0xABC), 1, JobSettings(), CleanUpPolicy())
@@ -122,6 +123,16 @@ def test_failed_input(tmp_path: Path, folder: Path) -> None:
     assert (failed.exit_code, good.exit_code) == (3, 0)
     assert "SECRET" not in failed.reason
     assert [file.name for file in folder.iterdir()] == ["b_OUTPUT.txt"]
+
+
+def test_full_disk_names_the_output(tmp_path: Path, folder: Path) -> None:
+    """Of what a full disk does not take, the name is reported; nothing of it stays."""
+    path = archive(tmp_path, {"a_OUTPUT.txt": b"one\t1\n", "x_EXITS.jsonl": record("a.txt")})
+
+    with full_disk(), pytest.raises(OSError, match=r"a_OUTPUT\.txt"):
+        unpack(path, ("a.txt",), folder)
+
+    assert [file for file in folder.rglob("*") if file.is_file()] == []
 
 
 def test_members_of_other_names_are_left(tmp_path: Path, folder: Path) -> None:

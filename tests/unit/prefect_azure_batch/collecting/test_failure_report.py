@@ -54,7 +54,7 @@ def test_full_disk_names_the_report(tmp_path: Path, name: str) -> None:
     """What a full disk does not take is an error with the file and what to do."""
     (tmp_path / name).symlink_to("/dev/full")
 
-    with pytest.raises(ConfigurationError, match=f"'{name}': No space left.*make room"):
+    with pytest.raises(ConfigurationError, match=f"/{name}': No space left.*make room"):
         write_failures(RUN, [failure(1)], tmp_path)
 
 

@@ -55,5 +55,5 @@ def test_full_disk_names_the_log(tmp_path: Path) -> None:
     log.write_bytes(LOG)
     (tmp_path / ".stderr.txt.part").symlink_to("/dev/full")
 
-    with pytest.raises(ConfigurationError, match=r"'stderr\.txt': No space left.*make room"):
+    with pytest.raises(ConfigurationError, match=r"/stderr\.txt': No space left.*make room"):
         hide_signatures(log)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prefect_azure_batch.clean_up import _known
+from prefect_azure_batch.clean_up_hooks import _known
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
 
 
