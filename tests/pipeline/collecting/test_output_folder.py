@@ -32,6 +32,7 @@ from prefect_azure_batch import (
 )
 from prefect_azure_batch.collecting.output_folder import LOCK_NAME
 from prefect_azure_batch.errors import FolderInUse, OutputReplaced
+from prefect_azure_batch.model.output_record import RECORD_NAME
 from tests.pipeline.command_line.test_batch_map import COMMAND
 from tests.pipeline.command_line.test_command_line import run
 from tests.support.pipeline.prefect_server import PrefectServer, wait_for
@@ -88,7 +89,7 @@ def test_second_run_is_refused(tmp_path: Path, patient: str) -> None:
         batch_map(patient, ["b.txt"], output_dir="out", job=QUICK)
 
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"a_OUTPUT.txt", "results.json", "results.csv"}
+    assert names == {"a_OUTPUT.txt", "results.json", "results.csv", RECORD_NAME}
 
 
 @in_process
