@@ -91,8 +91,9 @@ def install() -> None:
     with tempfile.TemporaryDirectory(dir=modules.parent, prefix=".azurite-") as folder:
         for path in _PINS:
             shutil.copy(path, folder)
-        # The only install script in the lock file, of protobufjs, does no more than warn.
-        command = [*find_npm(), "ci", "--ignore-scripts"]
+        # The only install script in the lock file, of protobufjs, does no more than warn. Whether
+        # cached packages are of today needs no question, of each: the lock file has their hashes.
+        command = [*find_npm(), "ci", "--ignore-scripts", "--prefer-offline"]
         done = subprocess.run(command, cwd=folder, check=False)  # noqa: S603 - fixed arguments
         if done.returncode:
             raise LocalAzureError(f"npm ci ended with exit code {done.returncode}")

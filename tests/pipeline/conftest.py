@@ -12,6 +12,7 @@ from azure.storage.blob import BlobServiceClient
 from prefect.settings import (
     PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW,
     PREFECT_SERVER_ANALYTICS_ENABLED,
+    PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED,
     temporary_settings,
 )
 from prefect.testing.utilities import prefect_test_harness
@@ -43,6 +44,8 @@ def prefect_harness() -> Iterator[None]:
     # Steps are also called outside of a flow here, where their logs have no run to go to.
     settings = {
         PREFECT_SERVER_ANALYTICS_ENABLED: False,
+        # Without automations, it takes a tenth of a core for nothing.
+        PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED: False,
         PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore",
     }
     with temporary_settings(settings), prefect_test_harness(server_startup_timeout=90):

@@ -1,12 +1,16 @@
 """How runs end that do not end by themselves; of a crash its evidence is left, else nothing."""
 
 import os
+import re
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local_azure.batch.controls.faults import Kind, Rule
+from local_azure.client import Control
 from local_azure.stack import LocalAzure
 from prefect_azure_batch.ownership.inventory import take_inventory
 from prefect_azure_batch.ownership.liveness import LifeState
@@ -17,6 +21,7 @@ from tests.support.pipeline.prefect_server import PrefectServer, stop, wait_for
 from tests.support.processes import Marked
 
 PARAMETERS = {"inputs": ["data/taskdata1.txt"], "job": {"delay_s": 600}}
+TURN_S = 2
 SLEEPING = "import time; time.sleep(600)"
 
 ends_clean = pytest.mark.usefixtures("nothing_left")
@@ -133,3 +138,46 @@ def test_ctrl_c_at_the_terminal(
     assert "stopped by Ctrl-C" in text
     assert "deleted job" in text
     wait_for(marked.none, timeout_s=10)
+
+
+def test_second_ctrl_c_says_what_is_left(  # noqa: PLR0913, PLR0917 - fixtures
+    prefect_server: PrefectServer,
+    controlled_azure: LocalAzure,
+    controlled_services: Services,
+    control: Control,
+    marked: Marked,
+    tmp_path: Path,
+) -> None:
+    """In the clean-up of a good run the first one is borne; the second says what to do."""
+    log = tmp_path / "log"
+    environment = mark_for_children(marked) | dict(controlled_azure.environment)
+    control.add_fault(Rule(kind=Kind.ERROR, operation="delete_*"))
+    script = prefect_server.start(
+        *("python", "flows/top_words.py", "data/taskdata1.txt", "--output-dir", str(tmp_path)),
+        log=log,
+        extra=environment,
+    )
+    try:
+        wait_for(lambda: "Beginning subflow run 'clean up" in log.read_text(), timeout_s=90)
+        time.sleep(TURN_S)
+        script.send_signal(signal.SIGINT)
+        time.sleep(TURN_S)
+        assert script.poll() is None
+        script.send_signal(signal.SIGINT)
+        assert script.wait(timeout=60) == 130, log.read_text()
+    finally:
+        stop(script)
+    left = re.search(
+        r"stopped by Ctrl-C\nthe clean-up was stopped, and this may be left: pool (tw-\w+)-1, job "
+        r"\1-1, containers \1-\*; batch-map janitor --run \1 deletes it\n",
+        log.read_text(),
+    )
+    assert left, log.read_text()
+
+    control.clear_faults()
+    janitor = prefect_server.start(
+        *("batch-map", "janitor", "--run", left[1]), log=tmp_path / "janitor", extra=environment
+    )
+
+    assert janitor.wait(timeout=120) == 0, (tmp_path / "janitor").read_text()
+    assert leftovers(controlled_services) == []

@@ -30,7 +30,7 @@ def test_json_is_all_of_standard_output(
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found == json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
-    assert found["total"] == found["inputs"]["taskdata1.txt"]
+    assert found["total"] == found["inputs"]["taskdata1.txt"]["words"]
     assert found["total"][0][0] == "the"
 
 
