@@ -54,7 +54,7 @@ test-machines: $(VENV)/.dev node_modules/.installed ## --local beside each kind 
 	$(BIN)/python -m pytest -m machines -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-answers: $(VENV)/.dev node_modules/.installed ## each kind of call of a run, answered badly in each way
-	$(BIN)/python -m pytest -m answers -n $(WORKERS) --dist load --maxschedchunk 1 tests/pipeline/engine/test_answers.py $(ARGS)
+	$(BIN)/python -m pytest -m answers -n $(WORKERS) --dist load --maxschedchunk 1 tests/pipeline $(ARGS)
 
 test-janitor: $(VENV)/.dev node_modules/.installed ## the janitor held at each of its calls beside a live run
 	HELD=36 $(BIN)/python -m pytest tests/pipeline/janitor/test_janitor_beside_runs.py $(ARGS)

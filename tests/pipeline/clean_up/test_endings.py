@@ -158,7 +158,7 @@ def test_second_ctrl_c_says_what_is_left(  # noqa: PLR0913, PLR0917 - fixtures
         extra=environment,
     )
     try:
-        wait_for(lambda: "Beginning subflow run 'clean up" in log.read_text(), timeout_s=90)
+        wait_for(lambda: "is kept" in log.read_text(), timeout_s=90)
         time.sleep(TURN_S)
         script.send_signal(signal.SIGINT)
         time.sleep(TURN_S)

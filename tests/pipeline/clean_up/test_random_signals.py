@@ -94,7 +94,7 @@ def ends(loop: Loop, services: Services, num_signals: int, record: object) -> No
 
 def test_some_random_signals(loop: Loop, services: Services, record_property: object) -> None:
     """Each run ends as its signal says, and leaves nothing, in a process that lives on."""
-    ends(loop, services, 5, record_property)
+    ends(loop, services, 3, record_property)
 
 
 @pytest.mark.signals

@@ -47,7 +47,7 @@ def blocks(server: PrefectServer | None, folder: Path, *arguments: str) -> tuple
         env=server.environment if server else dict(os.environ),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     return done.returncode, done.stdout, done.stderr

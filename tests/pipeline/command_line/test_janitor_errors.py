@@ -74,7 +74,7 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=environment | {"PREFECT_HOME": str(folder), "PYTHONPATH": str(PROJECT)},
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=240,
         check=False,
     )
 

@@ -80,7 +80,7 @@ def test_list_from_a_pipe(
         input="".join(f"{name}\0" for name in names[1:]),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
 

@@ -165,6 +165,7 @@ def test_local_run_on_any_machine(machine: str, home: Path, cache: Path, tmp_pat
         assert "cannot be written to" in done.stderr
 
 
+@pytest.mark.machines
 def test_two_first_runs_at_once(home: Path, tmp_path: Path) -> None:
     """Two runs that find no home yet make it once, and both give their answer."""
     environment = environment_of(home, tmp_path / "new")
@@ -177,7 +178,7 @@ def test_two_first_runs_at_once(home: Path, tmp_path: Path) -> None:
         for _ in range(2)
     ]
 
-    printed = [one.communicate(timeout=120)[0].decode() for one in runs]
+    printed = [one.communicate(timeout=240)[0].decode() for one in runs]
     assert [one.returncode for one in runs] == [0, 0], printed
 
 

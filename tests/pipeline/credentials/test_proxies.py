@@ -33,7 +33,9 @@ def proxy() -> Iterator[AskedProxy]:
         yield proxy
 
 
-@pytest.mark.parametrize("no_proxy", ["", "intranet.example"])
+@pytest.mark.parametrize(
+    "no_proxy", ["", pytest.param("intranet.example", marks=pytest.mark.machines)]
+)
 def test_local_run_asks_no_proxy(proxy: AskedProxy, tmp_path: Path, no_proxy: str) -> None:
     """Flow, emulator, node program, Prefect's client and its server all stay on this machine."""
     given = {"NO_PROXY": no_proxy} if no_proxy else {}

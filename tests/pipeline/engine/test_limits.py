@@ -44,6 +44,7 @@ def test_batch_task_that_takes_too_long(tmp_path: Path) -> None:
     assert "job.batch_task_max_wall_clock_time_s" in report
 
 
+@pytest.mark.answers
 def test_job_that_takes_too_long() -> None:
     """What ended with a job that ran out of time names the job's limit."""
     job = limited(max_wall_clock_time_s=4, delay_s=600.0)
@@ -52,6 +53,7 @@ def test_job_that_takes_too_long() -> None:
         top_words(["a.txt"], job=job)
 
 
+@pytest.mark.answers
 def test_preparation_that_takes_too_long() -> None:
     """A job preparation that was killed names the limit that it shares with batch tasks."""
     job = limited(preparation_command=FOREVER, batch_task_max_wall_clock_time_s=1)
@@ -60,6 +62,7 @@ def test_preparation_that_takes_too_long() -> None:
         top_words(["a.txt"], job=job)
 
 
+@pytest.mark.answers
 def test_start_task_that_takes_too_long() -> None:
     """A start task that still runs when the nodes should be ready is named as a cause."""
     pool = PoolSettings(start_task_command=FOREVER, allocation_timeout_s=2)
