@@ -204,9 +204,10 @@ class CleanUp:
             CleanUpIncomplete: something is left that should not be.
         """
         run = self.context.run
-        unfinished[run.name] = self.what_may_be_left(outcome)
+        unfinished[run.name] = self.what_may_be_left(self.policy, outcome)
         try:
             decision = self.decide(outcome)
+            unfinished[run.name] = self.what_may_be_left(decision.policy, decision.outcome)
             note(self.mark(decision))
             deleted = self.delete(decision)
         except Exception:
@@ -221,10 +222,10 @@ class CleanUp:
         del unfinished[run.name]
         return deleted
 
-    def what_may_be_left(self, outcome: Outcome) -> str:
+    def what_may_be_left(self, policy: CleanUpPolicy, outcome: Outcome) -> str:
         """Say what is left if the clean-up is ended now, and the command that removes it."""
         run = self.context.run.in_attempt(self.heartbeat.attempt)
-        kinds = kinds_to_delete(self.policy, outcome)
+        kinds = kinds_to_delete(policy, outcome)
         names = {
             f"pool {run.pool_id}": kinds.pool and not run.existing_pool_id,
             f"job {run.job_id}": kinds.job,
@@ -233,7 +234,8 @@ class CleanUp:
         left = ", ".join(name for name, is_deleted in names.items() if is_deleted)
         return (
             f"the clean-up was stopped, and this may be left: {left or 'nothing'}; "
-            f"batch-map janitor --run {run.name} deletes it"
+            f"batch-map janitor --run {run.name} deletes it as soon as the heartbeat is "
+            f"{run.heartbeat_limit_s:g} s old"
         )
 
     def rescue(self) -> None:

@@ -19,6 +19,7 @@ from prefect_azure_batch.errors import PipelineError
 from prefect_azure_batch.model.run import new_run, run_id_of
 from prefect_azure_batch.ownership.heartbeat import Heartbeat
 from prefect_azure_batch.ownership.heartbeat_blob import RunState
+from prefect_azure_batch.ownership.unfinished import unfinished
 from prefect_azure_batch.service.clients import open_services
 from prefect_azure_batch.service.context import RunContext
 from prefect_azure_batch.service.signals import RunSignals
@@ -56,6 +57,8 @@ def clean_up_after(
     outcome = Outcome.FAILED if state.is_crashed() else Outcome.CANCELLED
     logger = flow_run_logger(flow_run)
     names = (given.get("batch_credentials"), given.get("storage_credentials"))
+    if run.name in unfinished:
+        logger.warning("the clean-up was stopped and begins again; Ctrl-C once more ends it")
     with open_services(*names) as services:
         heartbeat = Heartbeat(services.blobs, run, holder, logger.warning, RunState.DELETING)
         end = CleanUp(RunContext.of(services, run), heartbeat, policy, None)

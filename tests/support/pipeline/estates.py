@@ -65,15 +65,17 @@ def lefts(services: Services) -> Iterator[MakeLeft]:
     """Make such runs; what is still there of them afterwards is deleted."""
     made: list[Left] = []
 
-    def make(flow_run_id: UUID | None = None, *, nodes: int = 0, **marks: str) -> Left:
+    def make(
+        flow_run_id: UUID | None = None, *, nodes: int = 0, limit_s: int = LIMIT_S, **marks: str
+    ) -> Left:
         """Make one; its marks may be damaged."""
-        policy = CleanUpPolicy(heartbeat_limit_s=LIMIT_S)
+        policy = CleanUpPolicy(heartbeat_limit_s=limit_s)
         run = new_run(flow_run_id or uuid4(), 0, JobSettings(), policy)
         for name in run.containers:
             services.blobs.create_container(name, metadata=run.metadata | marks)
         heartbeat = Heartbeat(services.blobs, run, UUID(run.flow_run_id))
         made.append(Left(run.in_attempt(1), heartbeat, services))
-        heartbeat.take(LIMIT_S, 0)
+        heartbeat.take(limit_s, 0)
         heartbeat.open_attempt(1)
         create_pool(services, made[-1].run.pool_id, run.metadata | marks, nodes)
         create_job(services, made[-1].run, run.metadata | marks)

@@ -37,7 +37,7 @@ class Stuck(PythonProgram):
 
 
 @flow(**hooks)
-def stuck(limit_s: float, output_dir: str) -> None:
+def stuck(limit_s: int, output_dir: str) -> None:
     """Run it over one file."""
     run_workload(
         Stuck("tasks_node/line_stats.py"),
@@ -51,4 +51,4 @@ def stuck(limit_s: float, output_dir: str) -> None:
 if __name__ == "__main__":
     if "own" in sys.argv:
         own_process(lambda: None)
-    stuck(float(sys.argv[1]), sys.argv[2])
+    stuck(int(sys.argv[1]), sys.argv[2])
