@@ -44,7 +44,7 @@ test-kills: $(VENV)/.dev node_modules/.installed ## the flow killed with -9 afte
 	$(BIN)/python -m pytest -m kills tests/pipeline/engine/test_kills.py $(ARGS)
 
 test-signals: $(VENV)/.dev node_modules/.installed ## a signal at each of many lines, and SIGNALS at random ones
-	SIGNALS=$(SIGNALS) $(BIN)/python -m pytest -m signals -n 4 --dist load --maxschedchunk 1 -o timeout=14400 tests/pipeline/clean_up $(ARGS)
+	SIGNALS=$(SIGNALS) $(BIN)/python -m pytest -m signals -n 8 --dist load --maxschedchunk 1 -o timeout=14400 tests/pipeline/clean_up $(ARGS)
 SIGNALS ?= 2000
 
 test-endings: $(VENV)/.dev node_modules/.installed ## every ending of a run in each of its phases, and what is left

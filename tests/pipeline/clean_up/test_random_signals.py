@@ -19,7 +19,7 @@ from tests.support.paths import PROJECT
 from tests.support.processes import wait_until
 
 NUM_SIGNALS = int(os.environ.get("SIGNALS", "2000"))
-NUM_PARTS = 4
+NUM_PARTS = 8
 LONGEST_RUN_S = 0.5
 # A run that hangs: the process is killed, and the test fails.
 BOUND_S = 60
