@@ -30,6 +30,7 @@ from prefect_azure_batch.messages import TAIL_BYTES, last_lines, said
 from prefect_azure_batch.model.run import Run
 from prefect_azure_batch.running.changed_items import Changes
 from prefect_azure_batch.running.events import VISIBLE, Announcer
+from prefect_azure_batch.service.answers import optional
 from prefect_azure_batch.service.dead_mans_switch import asks_for_fixed_nodes
 from prefect_azure_batch.service.outages import is_unanswered
 from prefect_azure_batch.service.refusals import lowered, service_errors
@@ -206,10 +207,13 @@ class PoolWatch:
 
     def _tail_of(self, node_id: str, path: str) -> bytes:
         names = (self._pool_id, node_id, path)
-        size = int(self._batch.get_node_file_properties(*names).content_length)
-        # A program that runs wild leaves gigabytes, which would all be in memory.
-        last = f"bytes={max(0, size - TAIL_BYTES)}-{size - 1}"
-        return b"".join(self._batch.download_node_file(*names, ocp_range=last)) if size else b""
+        size = int(optional(self._batch.get_node_file_properties(*names).content_length) or 0)
+        # A program that runs wild leaves gigabytes: they are neither asked for nor held in memory.
+        end = {"ocp_range": f"bytes={max(0, size - TAIL_BYTES)}-{size - 1}"} if size else {}
+        tail = b""
+        for block in self._batch.download_node_file(*names, **end):
+            tail = (tail + block)[-TAIL_BYTES:]
+        return tail
 
     def _see_lost_nodes(self) -> None:
         """Find out which nodes have left the pool without having been seen to go."""
