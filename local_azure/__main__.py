@@ -110,9 +110,9 @@ def _check_env_file(path: Path) -> None:
     Raises:
         LocalAzureError: it could not.
     """
+    if path.is_dir():
+        raise LocalAzureError(f"--env-file {path}: {strerror(EISDIR)}")
     try:
-        if path.is_dir():
-            raise IsADirectoryError(EISDIR, strerror(EISDIR))
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:

@@ -126,23 +126,26 @@ class Journal:
             loop = asyncio.get_running_loop()
             try:
                 await loop.run_in_executor(self._thread, self._write, changes)
-            except sqlite3.OperationalError as error:
-                self._changed = {**changes, **self._changed}
-                raise JournalError(f"{self._path} could not be written: {error}") from error
             except BaseException:
                 self._changed = {**changes, **self._changed}
                 raise
 
     def _write(self, changes: _Changes) -> None:
         # Leaving the block commits; an error rolls back.
-        with self._database:
-            self._database.execute("BEGIN")
-            for (noun, key), record in changes.items():
-                if record is None:
-                    self._database.execute(_REMOVE, (noun, key))
-                else:
-                    row = (noun, key, record.serial, codec.encode(record))
-                    self._database.execute(_PUT, row)
+        try:
+            with self._database:
+                self._write_all(changes)
+        except sqlite3.OperationalError as error:
+            raise JournalError(f"{self._path} could not be written: {error}") from error
+
+    def _write_all(self, changes: _Changes) -> None:
+        self._database.execute("BEGIN")
+        for (noun, key), record in changes.items():
+            if record is None:
+                self._database.execute(_REMOVE, (noun, key))
+            else:
+                row = (noun, key, record.serial, codec.encode(record))
+                self._database.execute(_PUT, row)
 
     async def close(self) -> None:
         """Write what has changed, and close the database and release its lock."""
