@@ -11,6 +11,7 @@ from prefect.logging import get_run_logger
 
 from prefect_azure_batch.collecting.logs import STREAMS, hide_signatures, log_path
 from prefect_azure_batch.errors import ServiceError
+from prefect_azure_batch.model.disk_errors import naming
 from prefect_azure_batch.service.context import WorkContext
 from prefect_azure_batch.service.outages import Backoff, outlive
 from prefect_azure_batch.service.parallel import in_parallel
@@ -61,7 +62,11 @@ def _read(context: WorkContext, batch_task_id: str, path: Path) -> None:
     path.unlink(missing_ok=True)
     partial_path = path.with_name(f".{path.name}.part")
     try:
-        with service_errors(f"read {path.name} of {batch_task_id}"), partial_path.open("wb") as log:
+        with (
+            service_errors(f"read {path.name} of {batch_task_id}"),
+            naming(path),
+            partial_path.open("wb") as log,
+        ):
             log.writelines(
                 context.batch.download_task_file(context.run.job_id, batch_task_id, path.name)
             )

@@ -8,10 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from prefect_azure_batch.errors import BadInput
+from prefect_azure_batch.errors import BadInput, ConfigurationError
 from prefect_azure_batch.model.run import new_run
 from prefect_azure_batch.model.tasks import BlobPlace, InputFile, Upload
 from prefect_azure_batch.settings import CleanUpPolicy, JobSettings, PoolSettings
+from prefect_azure_batch.staging import archives
 from prefect_azure_batch.staging.archives import (
     MOST_IN_MEMORY,
     md5_of,
@@ -21,6 +22,7 @@ from prefect_azure_batch.staging.archives import (
 )
 from prefect_azure_batch.staging.local_inputs import find_inputs
 from prefect_azure_batch.workloads.python_program import PythonProgram
+from tests.support.full_disk import full_disk
 
 RUN = new_run(UUID(int=0xABC), 1, JobSettings(), CleanUpPolicy())
 PLACE = BlobPlace("inputs", "bundle0.tar")
@@ -107,3 +109,12 @@ def test_what_every_node_gets_is_uploaded_first(tmp_path: Path) -> None:
 def test_readable_size(num_bytes: int, text: str) -> None:
     """A size is in the largest unit that it fills."""
     assert readable_size(num_bytes) == text
+
+
+def test_full_disk_names_the_temporary_folder(
+    sources: tuple[InputFile, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive that has no room is an error that says where, and which variable moves it."""
+    monkeypatch.setattr(archives, "MOST_IN_MEMORY", 1)
+    with full_disk(), pytest.raises(ConfigurationError, match=r"no room in '.*TMPDIR"):
+        archive_of(*sources)
