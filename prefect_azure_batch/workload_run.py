@@ -12,10 +12,9 @@ from prefect.runtime import flow_run
 
 from prefect_azure_batch.clean_up import cleaned_up
 from prefect_azure_batch.collecting.folder_names import folder_of, placeholders_of
-from prefect_azure_batch.collecting.output_folder import check_output_dir, check_places, taken
+from prefect_azure_batch.collecting.output_folder import check_output_dir, taken
 from prefect_azure_batch.engine.attempts import find_run
 from prefect_azure_batch.engine.folder_words import REMEMBERED, folder_words
-from prefect_azure_batch.engine.output_names import own_names
 from prefect_azure_batch.engine.plan import Plan
 from prefect_azure_batch.engine.preflight import (
     check_storage,
@@ -163,7 +162,6 @@ def _preflight(
         run = _new_run(inputs, options).on_pool(pool.existing_pool_id)
         context = RunContext.of(services, run)
         levels, plan = plan_run(context, workload, pool, job, inputs, folder)
-        check_places(folder, own_names(levels))
         yield (
             WorkContext(
                 **{field.name: getattr(context, field.name) for field in fields(context)},

@@ -9,7 +9,8 @@ from azure.core.pipeline import PipelineResponse
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from prefect_azure_batch.engine.output_names import check_output_names, output_names
+from prefect_azure_batch.collecting.output_folder import check_places
+from prefect_azure_batch.engine.output_names import check_output_names, output_names, own_names
 from prefect_azure_batch.engine.plan import Plan, make_plan
 from prefect_azure_batch.errors import ConfigurationError
 from prefect_azure_batch.model.output_record import record_outputs
@@ -90,11 +91,12 @@ def plan_run(  # noqa: PLR0913, PLR0917 - these are what a run is made of
     """Plan the batch tasks, level by level, and say what the run will create.
 
     Raises:
-        ConfigurationError: no SAS URL can hold as long as the run may take, or two outputs have
-            one place in the output folder.
+        ConfigurationError: no SAS URL can hold as long as the run may take, two outputs have one
+            place in the output folder, or a folder is there in the place of a file.
     """
     levels = workload.plan(context.run, inputs, pool)
     check_output_names(levels, folder)
+    check_places(folder, own_names(levels))
     uploads = uploads_of(context.run, workload, inputs, levels)
     plan = make_plan(context.run, workload, pool, job, inputs, levels, uploads)
     publish_plan(context, plan)

@@ -8,10 +8,7 @@ from prefect_azure_batch.collecting.failure_report import (
     report_failures,
 )
 from prefect_azure_batch.collecting.logs import delete_old_logs
-from prefect_azure_batch.collecting.publish import (
-    estimate_node_use,
-    publish_results,
-)
+from prefect_azure_batch.collecting.publish import estimate_node_use, publish_results
 from prefect_azure_batch.collecting.summary import Summary
 from prefect_azure_batch.engine.attempts import MOST_ATTEMPTS, close_attempt, open_attempt
 from prefect_azure_batch.engine.folder_words import remember_words
