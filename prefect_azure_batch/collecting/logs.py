@@ -54,13 +54,13 @@ def hide_signatures(path: Path) -> None:
     partial = path.with_name(f".{path.name}.part")
     try:
         with naming(path), path.open("rb") as log, partial.open("wb") as hidden:
-            hidden.writelines(without_signatures(iter(lambda: log.read(BLOCK_BYTES), b"")))
+            hidden.writelines(hidden_in(iter(lambda: log.read(BLOCK_BYTES), b"")))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def without_signatures(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def hidden_in(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Give blocks of a log without signatures, also those that begin in one and end in another."""
     held, is_inside = b"", False
     for block in blocks:
