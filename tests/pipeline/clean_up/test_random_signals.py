@@ -1,5 +1,6 @@
 """Signals at random moments, one after the other, to a process of steps and events."""
 
+import math
 import os
 import random
 import signal
@@ -102,4 +103,4 @@ def test_some_random_signals(loop: Loop, services: Services, record_property: ob
 @pytest.mark.parametrize("part", range(1, NUM_PARTS + 1))
 def test_random_signals(loop: Loop, services: Services, record_property: object, part: int) -> None:
     """So it is with very many; parts of them side by side, for most of the time is waiting."""
-    ends(loop, services, NUM_SIGNALS // NUM_PARTS, record_property, part)
+    ends(loop, services, math.ceil(NUM_SIGNALS / NUM_PARTS), record_property, part)

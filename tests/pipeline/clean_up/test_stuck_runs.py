@@ -56,8 +56,10 @@ def test_stuck_run_is_dead_to_the_janitor(
         janitor = prefect_server.start(
             "batch-map", "janitor", log=tmp_path / "janitor", extra=dict(accounts.environment)
         )
-
-        assert janitor.wait(timeout=BOUND_S) == 0, (tmp_path / "janitor").read_text()
+        try:
+            assert janitor.wait(timeout=BOUND_S) == 0, (tmp_path / "janitor").read_text()
+        finally:
+            stop(janitor)
         assert leftovers(services) == []
     assert f"the run has not moved for {LIMIT_S} s" in log.read_text()
 
