@@ -209,9 +209,9 @@ class PoolWatch:
         names = (self._pool_id, node_id, path)
         size = int(optional(self._batch.get_node_file_properties(*names).content_length) or 0)
         # A program that runs wild leaves gigabytes: they are neither asked for nor held in memory.
-        end = {"ocp_range": f"bytes={max(0, size - TAIL_BYTES)}-{size - 1}"} if size else {}
+        last = f"bytes={max(0, size - TAIL_BYTES)}-{size - 1}" if size else None
         tail = b""
-        for block in self._batch.download_node_file(*names, **end):
+        for block in self._batch.download_node_file(*names, ocp_range=last):
             tail = (tail + block)[-TAIL_BYTES:]
         return tail
 
