@@ -197,23 +197,13 @@ class PoolWatch:
         for _ in range(READS):
             try:
                 with service_errors(f"read {path}"):
-                    return last_lines(self._tail_of(node_id, path))
+                    return last_lines(end_of_file(self._batch, self._pool_id, node_id, path))
             except ServiceError as error:
                 # The failure itself is what must be reported; its evidence can be out of reach.
                 reason = error.code or str(error)
                 if not is_unanswered(error):
                     break
         return f"({path} could not be read: {reason})"
-
-    def _tail_of(self, node_id: str, path: str) -> bytes:
-        names = (self._pool_id, node_id, path)
-        size = int(optional(self._batch.get_node_file_properties(*names).content_length) or 0)
-        # A program that runs wild leaves gigabytes: they are neither asked for nor held in memory.
-        last = f"bytes={max(0, size - TAIL_BYTES)}-{size - 1}" if size else None
-        tail = b""
-        for block in self._batch.download_node_file(*names, ocp_range=last):
-            tail = (tail + block)[-TAIL_BYTES:]
-        return tail
 
     def _see_lost_nodes(self) -> None:
         """Find out which nodes have left the pool without having been seen to go."""
@@ -339,3 +329,14 @@ def _states(counts: BatchNodeCounts) -> Counter[str]:
     """Return counts by state as a list of nodes spells them; states without nodes are left out."""
     found = {lowered(str(name)): count for name, count in counts.items()}
     return Counter({state: count for state, count in found.items() if count and state != "total"})
+
+
+def end_of_file(batch: BatchClient, pool_id: str, node_id: str, path: str) -> bytes:
+    """Return the last bytes of a file of a node, of which there may be gigabytes."""
+    names = (pool_id, node_id, path)
+    size = int(optional(batch.get_node_file_properties(*names).content_length) or 0)
+    last = f"bytes={max(0, size - TAIL_BYTES)}-{size - 1}" if size else None
+    end = b""
+    for block in batch.download_node_file(*names, ocp_range=last):
+        end = (end + block)[-TAIL_BYTES:]
+    return end
